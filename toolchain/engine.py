@@ -1,0 +1,149 @@
+"""The Pulumi engine: on PATH, else downloaded, else built."""
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolchain import ambient, cache, official, progress, run, source, versions
+from toolchain.errors import ToolchainError
+
+__all__ = ["PROGRAMS", "Found", "find", "install", "locate"]
+
+PROGRAMS = (
+    "pulumi",
+    "pulumi-language-python",
+    "pulumi-language-python-exec",
+    "pulumi-resource-pulumi-python",
+)
+"""What an engine's folder has to hold for a Python program with dynamic resources."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """An engine that is ready to use.
+
+    Attributes:
+        path: its `pulumi` executable.
+        route: 'path', 'download' or 'build'.
+        why: why it is this one, in words.
+    """
+
+    path: Path
+    route: str
+    why: str
+
+
+def locate() -> Path:
+    """Give the `pulumi` executable that is ready to use.
+
+    Raises:
+        ToolchainError: when none is there yet; `install` gets one.
+    """
+    return find().path
+
+
+def find() -> Found:
+    """Give the engine that is ready to use, and why it is that one.
+
+    Raises:
+        ToolchainError: when none is there yet; `install` gets one.
+    """
+    try:
+        path = ambient.find()
+    except ToolchainError as exc:
+        reason = str(exc)
+    else:
+        return Found(path=path, route="path", why="it is on PATH and recent enough")
+    for route, place in (("download", _downloaded()), ("build", _built())):
+        if _ready(place):
+            why = f"{reason}; the pinned version was {'built' if route == 'build' else 'fetched'}"
+            return Found(path=place / "bin" / "pulumi", route=route, why=why)
+    raise ToolchainError(
+        f"no Pulumi engine yet ({reason}). Get one with: python -m toolchain install"
+    )
+
+
+def install() -> Found:
+    """Get an engine by the first route that works, unless one is ready.
+
+    Raises:
+        ToolchainError: when no route works, with the reason of each.
+    """
+    try:
+        return find()
+    except ToolchainError:
+        pass
+    with cache.lock("engine", doing=f"getting the Pulumi engine {versions.engine()}"):
+        return _install()
+
+
+def _install() -> Found:
+    reasons = {"on PATH": _reason(ambient.find)}
+    routes: list[tuple[str, Path, Callable[[Path], None]]] = [
+        ("download", _downloaded(), official.download),
+        ("build", _built(), source.build),
+    ]
+    for route, place, get in routes:
+
+        def checked(target: Path, get: Callable[[Path], None] = get) -> None:
+            get(target)
+            _check(target)
+
+        try:
+            cache.make(place.name, checked, doing=f"making {place.name}", ready=_ready)
+        except ToolchainError as exc:
+            reasons[route] = str(exc)
+            progress.say(f"engine by {route}: {exc}")
+        else:
+            return find()
+    raise ToolchainError(_hopeless(reasons))
+
+
+def _hopeless(reasons: dict[str, str]) -> str:
+    told = "\n".join(f"  {route}: {reason}" for route, reason in reasons.items())
+    return (
+        f"no route to a Pulumi engine {versions.engine()} works:\n{told}\n"
+        "Nothing was installed. Do one of these by hand, then start again:\n"
+        f"  install Pulumi {versions.engine()} with Python support and put it on PATH;\n"
+        f"  set {official.URL_VARIABLE} to a mirror of Pulumi's releases;\n"
+        "  set GOPROXY to a Go module proxy that this machine reaches (and pip's index, for Go)"
+    )
+
+
+def _reason(attempt: Callable[[], object]) -> str:
+    try:
+        attempt()
+    except ToolchainError as exc:
+        return str(exc)
+    return "it is there"
+
+
+def _downloaded() -> Path:
+    return cache.folder(f"engine-v{versions.engine()}")
+
+
+def _built() -> Path:
+    return cache.folder(f"engine-v{versions.engine()}-built")
+
+
+def _ready(place: Path) -> bool:
+    """Tell whether an engine's folder is whole: a crashed machine may leave empty files."""
+    try:
+        return all(
+            os.access(path, os.X_OK) and path.stat().st_size
+            for path in (place / "bin" / name for name in PROGRAMS)
+        )
+    except OSError:
+        return False
+
+
+def _check(place: Path) -> None:
+    """Start a new engine before it gets its final name."""
+    missing = [name for name in PROGRAMS if not os.access(place / "bin" / name, os.X_OK)]
+    if missing:
+        raise ToolchainError(f"it lacks {', '.join(missing)}")
+    env = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"}
+    said = run.output([str(place / "bin" / "pulumi"), "version"], env=env, timeout=60)
+    if said.removeprefix("v") != versions.engine():
+        raise ToolchainError(f"it calls itself {said}, not v{versions.engine()}")

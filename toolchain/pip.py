@@ -1,0 +1,129 @@
+"""Wheels through pip, so that whatever index the user has configured holds."""
+
+import importlib.util
+import os
+import sys
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from toolchain import progress, run, versions
+from toolchain.errors import ToolchainError
+
+__all__ = ["download", "install"]
+
+_TRIES = 3
+_QUICK = 3.0  # seconds within which a failure still allows another try in a 10 s limit
+_TIMEOUT = 10  # seconds of silence on a connection, unless the user has set another
+
+
+def download(
+    requirements: Path, dest: Path, *, platform: Sequence[str] = (), label: str = "fetching wheels"
+) -> list[Path]:
+    """Fetch the wheels that a hash-pinned requirements file names, and nothing else.
+
+    Args:
+        requirements: the file; each requirement has its hashes.
+        dest: the folder to put the wheels in; made when missing.
+        platform: more arguments for pip where wheels of another platform are wanted, such
+            as `["--platform", "manylinux_2_28_x86_64", "--python-version", "3.12"]`.
+        label: what is fetched, for the progress line.
+
+    Returns:
+        The wheels, in the order of their names.
+
+    Raises:
+        ToolchainError: when pip is missing or can't get them.
+    """
+    options = ["download", "--no-deps", "--only-binary=:all:", "--dest", str(dest), *platform]
+    _pip([*options, "--require-hashes", "-r", str(requirements)], label)
+    return sorted(dest.glob("*.whl"))
+
+
+def install(
+    requirements: Path, target: Path, *, python: str, label: str = "fetching packages"
+) -> None:
+    """Install what a hash-pinned requirements file names into the folder `target`.
+
+    Args:
+        requirements: the file; each requirement has its hashes.
+        target: the folder, to be put on PYTHONPATH.
+        python: the interpreter that will import the packages; it needs no pip of its own.
+        label: what is fetched, for the progress line.
+
+    Raises:
+        ToolchainError: when pip is missing or can't get them.
+    """
+    options = ["install", "--target", str(target), "--only-binary=:all:", "--no-compile"]
+    _pip([*options, "--require-hashes", "-r", str(requirements)], label, python=python)
+
+
+def _pip(arguments: Sequence[str], label: str, *, python: str = "") -> None:
+    command = [*_command(python), *arguments, "--no-input", "--retries=1", *_timeout()]
+    env = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
+    env.pop("PIP_TARGET", None)  # these would put the files elsewhere
+    env.pop("PIP_USER", None)
+    with progress.step(label) as shown:
+        for attempt in range(_TRIES):
+            begin, seen = time.monotonic(), _Seen(shown.update)
+            try:
+                run.stream(command, on_line=seen.line, on_tick=seen.tick, env=env)
+            except run.CommandError as exc:
+                quick = time.monotonic() - begin < _QUICK
+                if attempt + 1 == _TRIES or not (seen.progressed or quick):
+                    raise ToolchainError(f"{label}: {_told(exc)}") from exc
+            else:
+                return
+
+
+class _Seen:
+    """What pip has said so far."""
+
+    def __init__(self, show: Callable[[str], None]) -> None:
+        self.progressed = False
+        self._show = show
+        self._state = "asking the index"
+
+    def line(self, line: str) -> None:
+        word, _, rest = line.strip().partition(" ")
+        if word in {"Downloading", "Installing", "Using", "Saved"}:
+            self.progressed = True
+            self._state = f"{word.lower()} {rest.rpartition('/')[2]}"
+
+    def tick(self) -> None:
+        self._show(self._state)
+
+
+def _told(exc: run.CommandError) -> str:
+    """Give pip's own errors, or the whole end of its output where it names none."""
+    errors = [line.removeprefix("ERROR: ") for line in exc.tail if line.startswith("ERROR: ")]
+    return "pip: " + "; ".join(errors) if errors else str(exc)
+
+
+def _command(python: str) -> list[str]:
+    """Find a pip: that of `python` or of this interpreter, else that of the checkout's venv."""
+    own = [sys.executable] if importlib.util.find_spec("pip") else []
+    venv = versions.ROOT / ".venv" / "bin" / "python"
+    for candidate in [*([python] if python else []), *own, str(venv)]:
+        if _has_pip(candidate):
+            return [candidate, "-m", "pip"]
+    raise ToolchainError(
+        f"no pip: neither {sys.executable} nor {venv} has one. "
+        "Install it (on Debian and Ubuntu: apt-get install python3-pip python3-venv)"
+    )
+
+
+@cache
+def _has_pip(python: str) -> bool:
+    try:
+        run.output([python, "-c", "import pip"], timeout=30)
+    except run.CommandError:
+        return False
+    return True
+
+
+def _timeout() -> list[str]:
+    """Keep to a limit of our own only where the user's settings have none."""
+    configured = "PIP_DEFAULT_TIMEOUT" in os.environ or "PIP_TIMEOUT" in os.environ
+    return [] if configured else [f"--timeout={_TIMEOUT}"]

@@ -1,0 +1,74 @@
+"""What a person sees of a long step: on stderr, in place on a terminal."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+__all__ = ["Progress", "say", "step"]
+
+_LINE_EVERY = 10.0  # seconds between two lines where nothing can be redrawn
+_DRAW_EVERY = 0.2  # seconds between two drawings on a terminal
+
+
+def say(text: str) -> None:
+    """Print one line of information to stderr."""
+    print(f"toolchain: {text}", file=sys.stderr, flush=True)
+
+
+class Progress:
+    """A line that tells how far a step is."""
+
+    def __init__(self, label: str) -> None:
+        """Begin to tell of the step that `label` names."""
+        self._label = label
+        self._begin = time.monotonic()
+        self._terminal = sys.stderr.isatty()
+        self._every = _DRAW_EVERY if self._terminal else _LINE_EVERY
+        self._last = self._begin if not self._terminal else 0.0
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds since the step began."""
+        return time.monotonic() - self._begin
+
+    def update(self, state: str) -> None:
+        """Show `state`, unless something was shown a moment ago."""
+        now = time.monotonic()
+        if now - self._last < self._every:
+            return
+        self._last = now
+        text = f"{self._label}: {state}, {_clock(self.elapsed)}"
+        if self._terminal:
+            print(f"\r\x1b[Ktoolchain: {text}", end="", file=sys.stderr, flush=True)
+        else:
+            say(text)
+
+    def clear(self) -> None:
+        """Take the line away from a terminal, so that the next print begins at its start."""
+        if self._terminal:
+            print("\r\x1b[K", end="", file=sys.stderr, flush=True)
+
+
+@contextmanager
+def step(label: str, *, about: str = "") -> Iterator[Progress]:
+    """Announce a step, give the `Progress` to tell of it, and say how long it took.
+
+    Args:
+        label: what is done, such as 'compiling the engine'.
+        about: what to expect, for the announcement alone, such as 'about 6 minutes'.
+    """
+    say(f"{label}{f' ({about})' if about else ''} ...")
+    shown = Progress(label)
+    try:
+        yield shown
+    except BaseException:
+        shown.clear()
+        raise
+    shown.clear()
+    say(f"{label}: done in {_clock(shown.elapsed)}")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"

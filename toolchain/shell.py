@@ -1,0 +1,36 @@
+"""What a shell or a child process needs in its environment to use the toolchain."""
+
+import os
+import shlex
+import shutil
+
+from toolchain import engine, versions
+
+__all__ = ["environment", "exports"]
+
+
+def environment() -> dict[str, str]:
+    """Give what to add to the environment, so that `pulumi up` works as it stands.
+
+    The virtual environment comes before the engine's folder: an engine of the system
+    lives beside the system's Python, which must not win.
+
+    Raises:
+        ToolchainError: when no engine is there yet.
+    """
+    path = os.environ.get("PATH", os.defpath)
+    found = engine.locate()
+    venv = versions.ROOT / ".venv" / "bin"
+    first = [str(venv)] if venv.is_dir() else []
+    if shutil.which("pulumi", path=path) != str(found):
+        first.append(str(found.parent))
+    rest = [entry for entry in path.split(os.pathsep) if entry not in first]
+    return {
+        "PATH": os.pathsep.join([*first, *rest]),
+        "PULUMI_SKIP_UPDATE_CHECK": os.environ.get("PULUMI_SKIP_UPDATE_CHECK", "true"),
+    }
+
+
+def exports() -> str:
+    """Give `environment` as lines for a shell's eval."""
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment().items())
