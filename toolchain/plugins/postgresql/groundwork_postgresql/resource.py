@@ -1,0 +1,149 @@
+"""What every resource of the plugin can do."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, ClassVar
+
+from .errors import PluginError
+from .properties import text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .configuration import Configuration
+    from .properties import Failure, Property
+    from .server import Server
+    from .values import Values
+
+__all__ = ["Resource", "in_database"]
+
+
+class Resource(ABC):
+    """A kind of object of the server.
+
+    Implementations are stateless: what they know of one object is in the values they are given.
+    Values given to `create`, `update` and `delete` are checked and known.
+    """
+
+    token: ClassVar[str]
+    """The type that the SDK registers."""
+
+    noun: ClassVar[str]
+    """What a message calls it."""
+
+    properties: ClassVar[tuple[Property, ...]]
+
+    autonamed: ClassVar[bool] = True
+    """Whether it has a `name` that is made up where the program gives none."""
+
+    delete_before_replace: ClassVar[bool] = False
+    """Whether the old object must be gone before its replacement can be made."""
+
+    def validate(self, inputs: Values) -> Iterable[Failure]:
+        """Mistakes that concern more than one property; some values may be unknown.
+
+        Args:
+            inputs: Checked one by one.
+        """
+        del inputs
+        return ()
+
+    @abstractmethod
+    def identity(self, values: Values, configuration: Configuration) -> str:
+        """The id under which the engine keeps the object, as the genuine plugin writes it.
+
+        Args:
+            values: Inputs or outputs.
+            configuration: For the database that holds where none is given.
+        """
+
+    def title(self, values: Values) -> str:
+        """How a message calls this object.
+
+        Args:
+            values: Inputs or outputs.
+        """
+        return f"{self.noun} {text(values, 'name')!r}"
+
+    async def locate(self, server: Server, identity: str) -> Values:
+        """The properties that tell which object an id means, for an import.
+
+        Args:
+            server: Where it is.
+            identity: As the user wrote it.
+
+        Raises:
+            PluginError: Objects of this kind cannot be imported, or the id means none.
+        """
+        del server
+        raise PluginError(
+            f"{self.noun} {identity!r} cannot be imported: an id does not say which one is meant; "
+            "declare it in the program instead, making it again changes nothing"
+        )
+
+    @abstractmethod
+    async def read(self, server: Server, values: Values) -> Values | None:
+        """The object as it is, as outputs; None where there is none.
+
+        Args:
+            server: Where it is.
+            values: The last known outputs, or the inputs; what the server cannot tell is taken
+                from them.
+        """
+
+    @abstractmethod
+    async def create(self, server: Server, wanted: Values) -> None:
+        """Makes the object, all or nothing.
+
+        Args:
+            server: Where to make it.
+            wanted: Inputs.
+        """
+
+    @abstractmethod
+    async def update(self, server: Server, state: Values, wanted: Values) -> None:
+        """Changes the object in place.
+
+        Args:
+            server: Where it is.
+            state: The last known outputs.
+            wanted: Inputs.
+        """
+
+    @abstractmethod
+    async def delete(self, server: Server, state: Values) -> None:
+        """Removes the object; one that is gone already is no failure.
+
+        Args:
+            server: Where it is.
+            state: The last known outputs.
+        """
+
+
+async def in_database(server: Server, identity: str, *, noun: str) -> tuple[str, str]:
+    """Takes an id of the form `database.name` apart, for an import.
+
+    Both parts may contain dots themselves; then the server tells which database is meant.
+
+    Args:
+        server: Whose databases are asked for.
+        identity: As the user wrote it.
+        noun: What the second part names, for the message.
+
+    Raises:
+        PluginError: The id does not name a database, or could name several.
+    """
+    parts = identity.split(".")
+    splits = [
+        (".".join(parts[:position]), ".".join(parts[position:]))
+        for position in range(1, len(parts))
+    ]
+    if len(splits) > 1:
+        async with server.session() as session:
+            rows = await session.fetch("SELECT datname::text AS name FROM pg_database")
+        databases = {row["name"] for row in rows}
+        splits = [split for split in splits if split[0] in databases]
+    if len(splits) != 1 or not all(splits[0]):
+        raise PluginError(f"the id {identity!r} is not of the form 'database.{noun}'")
+    return splits[0]

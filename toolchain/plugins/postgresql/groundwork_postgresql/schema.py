@@ -1,0 +1,149 @@
+"""Schemas: the namespaces of a database."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from .errors import PluginError
+from .properties import Failure, Property, text
+from .resource import Resource, in_database
+from .sql import acting_for, identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from .configuration import Configuration
+    from .server import Server
+    from .session import Session
+    from .values import Values
+
+__all__ = ["Schema"]
+
+_OWNER = """
+SELECT pg_get_userbyid(nspowner)::text AS owner FROM pg_namespace WHERE nspname = $1
+"""
+_DATABASE_OWNER = """
+SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_database()
+"""
+
+
+class Schema(Resource):
+    """`postgresql.Schema`."""
+
+    token: ClassVar[str] = "postgresql:index/schema:Schema"  # noqa: S105 - a type, no secret
+    noun: ClassVar[str] = "schema"
+    properties: ClassVar[tuple[Property, ...]] = (
+        Property(name="name", names_object=True),
+        Property(name="database", computed=True, replaces=True, names_object=True),
+        Property(name="dropCascade", kind="boolean", default=False),
+        Property(name="ifNotExists", kind="boolean", default=True),
+        Property(name="owner", computed=True, names_object=True),
+        Property(name="policies", kind="objects", computed=True),
+    )
+
+    def validate(self, inputs: Values) -> Iterable[Failure]:
+        """See `Resource.validate`."""
+        if inputs.get("name") == "":
+            yield Failure("name", "it is empty")
+        if inputs.get("policies"):
+            yield Failure(
+                "policies",
+                "it is deprecated and the offline plugin does not cover it; use a Grant with the "
+                "object type 'schema'",
+            )
+
+    def identity(self, values: Values, configuration: Configuration) -> str:
+        """See `Resource.identity`."""
+        return f"{text(values, 'database') or configuration.database}.{text(values, 'name')}"
+
+    async def locate(self, server: Server, identity: str) -> Values:
+        """See `Resource.locate`."""
+        database, name = await in_database(server, identity, noun="schema")
+        return {"database": database, "name": name}
+
+    async def read(self, server: Server, values: Values) -> Values | None:
+        """See `Resource.read`."""
+        name, database = text(values, "name"), _database(server, values)
+        if not await server.has_database(database):
+            return None
+        async with server.session(database) as session:
+            row = await session.fetchrow(_OWNER, name)
+        if row is None:
+            return None
+        return {
+            "name": name,
+            "database": database,
+            "owner": row["owner"],
+            "dropCascade": values.get("dropCascade", False),
+            "ifNotExists": values.get("ifNotExists", True),
+            "policies": [],
+        }
+
+    async def create(self, server: Server, wanted: Values) -> None:
+        """See `Resource.create`."""
+        name, owner = text(wanted, "name"), text(wanted, "owner")
+
+        async def work(session: Session) -> None:
+            existing = await session.fetchrow(_OWNER, name)
+            if existing is None:
+                await _make(session, name, owner)
+            elif not wanted.get("ifNotExists"):
+                raise PluginError(
+                    f"schema {name!r} exists already; nothing was changed; import it, or set "
+                    "`if_not_exists` to true to take it over"
+                )
+            elif owner and owner != existing["owner"]:
+                await _give(session, name, previous=existing["owner"], owner=owner)
+
+        await server.transact(work, database=_database(server, wanted))
+
+    async def update(self, server: Server, state: Values, wanted: Values) -> None:
+        """See `Resource.update`."""
+        old, name = text(state, "name"), text(wanted, "name")
+        previous, owner = text(state, "owner"), text(wanted, "owner")
+
+        async def work(session: Session) -> None:
+            if old != name:
+                async with acting_for(session, [await _database_owner(session), previous]):
+                    await session.execute(
+                        f"ALTER SCHEMA {identifier(old)} RENAME TO {identifier(name)}"
+                    )
+            if owner and owner != previous:
+                await _give(session, name, previous=previous, owner=owner)
+
+        await server.transact(work, database=_database(server, state))
+
+    async def delete(self, server: Server, state: Values) -> None:
+        """See `Resource.delete`."""
+        name, database = text(state, "name"), _database(server, state)
+        mode = "CASCADE" if state.get("dropCascade") else "RESTRICT"
+        if not await server.has_database(database):
+            return
+
+        async def work(session: Session) -> None:
+            existing = await session.fetchrow(_OWNER, name)
+            if existing is not None:
+                async with acting_for(session, [existing["owner"]]):
+                    await session.execute(f"DROP SCHEMA {identifier(name)} {mode}")
+
+        await server.transact(work, database=database)
+
+
+def _database(server: Server, values: Values) -> str:
+    return text(values, "database") or server.configuration.database
+
+
+async def _database_owner(session: Session) -> str:
+    return str(await session.fetchval(_DATABASE_OWNER))
+
+
+async def _make(session: Session, name: str, owner: str) -> None:
+    borrowed = [await _database_owner(session), *([owner] if owner else [])]
+    async with acting_for(session, borrowed):
+        authorization = f" AUTHORIZATION {identifier(owner)}" if owner else ""
+        await session.execute(f"CREATE SCHEMA {identifier(name)}{authorization}")
+
+
+async def _give(session: Session, name: str, *, previous: str, owner: str) -> None:
+    async with acting_for(session, [await _database_owner(session), previous, owner]):
+        await session.execute(f"ALTER SCHEMA {identifier(name)} OWNER TO {identifier(owner)}")
