@@ -1,0 +1,51 @@
+# The menu is `make help`. The work is in `python -m toolchain` and in the tools themselves.
+
+STACK ?= dev
+PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
+TOOLCHAIN = $(PYTHON) -m toolchain
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help up preview refresh down url psql test lint format lock status
+
+help: ## Show this menu
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+
+up: ## From nothing to a migrated PostgreSQL 17; again: only what changed
+	@$(TOOLCHAIN) up --stack $(STACK)
+
+preview: ## Show what `make up` would do
+	@$(TOOLCHAIN) preview --stack $(STACK)
+
+refresh: ## Compare the state with what is really there
+	@$(TOOLCHAIN) refresh --stack $(STACK)
+
+down: ## Take everything away again
+	@$(TOOLCHAIN) down --stack $(STACK)
+
+url: ## Print the application's URL (with its password)
+	@$(TOOLCHAIN) url --stack $(STACK)
+
+psql: ## Open psql as the application
+	@$(TOOLCHAIN) psql --stack $(STACK)
+
+test: ## Run all tests, on the real engine and a real PostgreSQL 17
+	@$(TOOLCHAIN) install --dev
+	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(TESTS)
+
+lint: ## Check style and types
+	@$(TOOLCHAIN) venv --dev
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy .
+
+format: ## Put the code into its form
+	@$(TOOLCHAIN) venv --dev
+	@.venv/bin/ruff format .
+
+lock: ## Spread the versions of pyproject.toml into the lock files
+	@$(TOOLCHAIN) venv --dev
+	@$(TOOLCHAIN) lock
+
+status: ## Tell which engine and plugins are used, and why
+	@$(TOOLCHAIN) status

@@ -1,0 +1,1 @@
+"""What runs where, and the machinery of the schema node."""

@@ -1,0 +1,233 @@
+"""Roles, database, schemas, extension and privileges, over the provider `postgresql`."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote
+
+import pulumi
+import pulumi_postgresql as postgresql
+
+from infra.password import Password
+
+if TYPE_CHECKING:
+    from infra.servers import Endpoint
+
+__all__ = ["APP_SCHEMA", "EXTENSION_SCHEMA", "Database", "Roles", "role_names", "url"]
+
+# What migrations make lives in the first, what an administrator installs in the second: an
+# extension is never in the way of a schema that is dumped, compared or dropped.
+APP_SCHEMA = "app"
+EXTENSION_SCHEMA = "ext"
+
+_NAME_BYTES = 63
+# One by one, since ALL means something else in every version (17 added MAINTAIN).
+_TABLE_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
+_SEQUENCE_PRIVILEGES = ("USAGE", "SELECT", "UPDATE")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Roles:
+    """The names of the three roles.
+
+    Attributes:
+        owner: Owns database and objects; nobody logs in as it.
+        migrator: Logs in for migrations and then acts as the owner.
+        app: Logs in for the application; reads and writes rows, makes nothing.
+    """
+
+    owner: str
+    migrator: str
+    app: str
+
+
+def role_names(database: str) -> Roles:
+    """Name the roles after their database, since roles are shared by a whole cluster.
+
+    A name that would be longer than PostgreSQL's 63 bytes is cut and told apart by a digest.
+    """
+
+    def name(suffix: str) -> str:
+        whole = f"{database}_{suffix}"
+        if len(whole.encode()) <= _NAME_BYTES:
+            return whole
+        tail = f"_{hashlib.sha256(database.encode()).hexdigest()[:8]}_{suffix}"
+        return database.encode()[: _NAME_BYTES - len(tail)].decode(errors="ignore") + tail
+
+    return Roles(owner=name("owner"), migrator=name("migrator"), app=name("app"))
+
+
+def url(*, user: str, password: str, host: str, port: int, database: str, sslmode: str) -> str:
+    """Build a libpq URL; every part may hold any character."""
+    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    return f"postgresql://{login}@{host}:{port}/{quote(database, safe='')}?sslmode={sslmode}"
+
+
+class Database(pulumi.ComponentResource):
+    """A database that is ready for migrations, with least privilege.
+
+    Attributes:
+        migrator_url: For migrations; secret.
+        app_url: For the application; secret.
+        ready: What a consumer of the database waits for.
+        roles: The names of its roles.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        endpoint: Endpoint,
+        database: str,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare everything that is inside the server of `endpoint` except the tables."""
+        super().__init__("groundwork:infra:Database", name, None, opts)
+        self.roles = role_names(database)
+        self._name = name
+        self._database = database
+        self._opts = self._child_options(endpoint)
+        migrator = Password(f"{name}-migrator", pulumi.ResourceOptions(parent=self))
+        app = Password(f"{name}-app", pulumi.ResourceOptions(parent=self))
+        made = self._make_database(self._make_roles(migrator, app))
+        self.ready: list[pulumi.Resource] = self._make_grants(made)
+        self.migrator_url = self._url(endpoint, self.roles.migrator, migrator)
+        self.app_url = self._url(endpoint, self.roles.app, app)
+        self.register_outputs({"migrator_url": self.migrator_url, "app_url": self.app_url})
+
+    def _child_options(self, endpoint: Endpoint) -> pulumi.ResourceOptions:
+        provider = postgresql.Provider(
+            f"{self._name}-admin",
+            host=endpoint.host,
+            port=endpoint.port,
+            username=endpoint.user,
+            password=endpoint.password,
+            sslmode=endpoint.sslmode,
+            superuser=endpoint.superuser,
+            connect_timeout=15,  # seconds; the server has answered just before
+            opts=pulumi.ResourceOptions(parent=self, depends_on=[endpoint.server]),
+        )
+        options = pulumi.ResourceOptions(parent=self, provider=provider)
+        if endpoint.owned:
+            # The cluster goes with the stack and everything inside goes with the cluster,
+            # also where the server is down or broken; and a new cluster begins empty.
+            options.deleted_with = endpoint.server
+            options.replace_with = [endpoint.server]
+        return options
+
+    def _after(self, *resources: pulumi.Resource) -> pulumi.ResourceOptions:
+        return pulumi.ResourceOptions.merge(
+            self._opts, pulumi.ResourceOptions(depends_on=list(resources))
+        )
+
+    def _make_roles(self, migrator: Password, app: Password) -> list[pulumi.Resource]:
+        owner = postgresql.Role(
+            f"{self._name}-role-owner", name=self.roles.owner, login=False, opts=self._opts
+        )
+        paths = [APP_SCHEMA, EXTENSION_SCHEMA]
+        # A verifier: the password itself never travels to the server's log.
+        return [
+            owner,
+            postgresql.Role(
+                f"{self._name}-role-migrator",
+                name=self.roles.migrator,
+                login=True,
+                password=migrator.verifier,
+                roles=[owner.name],
+                assume_role=owner.name,
+                search_paths=paths,
+                opts=self._after(owner),
+            ),
+            postgresql.Role(
+                f"{self._name}-role-app",
+                name=self.roles.app,
+                login=True,
+                password=app.verifier,
+                search_paths=paths,
+                opts=self._after(owner),
+            ),
+        ]
+
+    def _make_database(self, roles: list[pulumi.Resource]) -> list[pulumi.Resource]:
+        database = postgresql.Database(
+            f"{self._name}-database",
+            name=self._database,
+            owner=self.roles.owner,
+            template="template0",
+            encoding="UTF8",
+            lc_collate="C",
+            lc_ctype="C",
+            opts=self._after(*roles),
+        )
+        app = postgresql.Schema(
+            f"{self._name}-schema-app",
+            name=APP_SCHEMA,
+            database=database.name,
+            owner=self.roles.owner,
+            opts=self._after(database),
+        )
+        ext = postgresql.Schema(
+            f"{self._name}-schema-ext",
+            name=EXTENSION_SCHEMA,
+            database=database.name,
+            opts=self._after(app),
+        )
+        vector = postgresql.Extension(
+            f"{self._name}-extension-vector",
+            name="vector",
+            database=database.name,
+            schema=ext.name,
+            opts=self._after(ext),
+        )
+        return [*roles, database, app, ext, vector]
+
+    def _make_grants(self, made: list[pulumi.Resource]) -> list[pulumi.Resource]:
+        """Grant one after the other: in parallel PostgreSQL refuses ('concurrently updated')."""
+        wanted = [
+            ("migrator-connect", self.roles.migrator, "database", None, ["CONNECT"]),
+            ("app-connect", self.roles.app, "database", None, ["CONNECT"]),
+            ("app-usage", self.roles.app, "schema", APP_SCHEMA, ["USAGE"]),
+            ("owner-usage-ext", self.roles.owner, "schema", EXTENSION_SCHEMA, ["USAGE"]),
+            ("app-usage-ext", self.roles.app, "schema", EXTENSION_SCHEMA, ["USAGE"]),
+        ]
+        done = made
+        for name, role, kind, schema, privileges in wanted:
+            grant = postgresql.Grant(
+                f"{self._name}-grant-{name}",
+                database=self._database,
+                role=role,
+                object_type=kind,
+                schema=schema,
+                privileges=privileges,
+                opts=self._after(*done),
+            )
+            done = [*made, grant]
+        for kind, names in (("table", _TABLE_PRIVILEGES), ("sequence", _SEQUENCE_PRIVILEGES)):
+            default = postgresql.DefaultPrivileges(
+                f"{self._name}-default-app-{kind}",
+                database=self._database,
+                role=self.roles.app,
+                owner=self.roles.owner,
+                schema=APP_SCHEMA,
+                object_type=kind,
+                privileges=list(names),
+                opts=self._after(*done),
+            )
+            done = [*made, default]
+        return done
+
+    def _url(self, endpoint: Endpoint, user: str, password: Password) -> pulumi.Output[str]:
+        return pulumi.Output.all(
+            host=endpoint.host, port=endpoint.port, password=password.password
+        ).apply(
+            lambda known: url(
+                user=user,
+                password=known["password"],
+                host=known["host"],
+                port=int(known["port"]),
+                database=self._database,
+                sslmode=endpoint.sslmode,
+            )
+        )

@@ -1,0 +1,166 @@
+"""The stack's configuration: read and validated once, every mistake in one message."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.errors import GroundworkError
+from infra.servers import TARGETS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Settings", "SettingsError", "load", "parse"]
+
+_PROJECT = "groundwork"
+# PostgreSQL cuts a longer name without a word, and the next run would look for the whole one.
+_NAME_BYTES = 63
+_RESERVED = ("postgres", "template0", "template1")
+_PORTS = range(1024, 65536)
+_DEFAULTS = {
+    "target": "embedded",
+    "database": "groundwork",
+    "port": "0",
+    "dataDir": "",
+    "postgresBin": "",
+    "migrations": "migrations",
+}
+
+
+class SettingsError(GroundworkError):
+    """The stack's configuration has mistakes; the message lists all of them.
+
+    Attributes:
+        mistakes: One line each, beginning with the key to set.
+    """
+
+    def __init__(self, mistakes: list[str]) -> None:
+        """Word the message from the mistakes."""
+        self.mistakes = mistakes
+        count = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        lines = "\n".join(f"  - {mistake}" for mistake in mistakes)
+        super().__init__(
+            f"The configuration of this stack has {count}; nothing was changed:\n{lines}\n"
+            "Set a key with: pulumi config set groundwork:KEY VALUE"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What the stack is to be.
+
+    Attributes:
+        target: Where the server runs, one of `infra.servers.TARGETS`.
+        database: Name of the database, 1 to 63 bytes of UTF-8.
+        port: The server's TCP port; 0 takes a free one at creation and keeps it.
+        data_dir: The data directory of the embedded server, absolute; None places it.
+        postgres_bin: Folder with the programs of PostgreSQL 17; empty finds or fetches them.
+        migrations: Folder with alembic.ini, absolute.
+    """
+
+    target: str
+    database: str
+    port: int
+    data_dir: Path | None
+    postgres_bin: str
+    migrations: Path
+
+
+def load() -> Settings:
+    """Read the configuration of the running Pulumi program.
+
+    Raises:
+        SettingsError: At least one mistake.
+    """
+    from pulumi.runtime.config import (  # noqa: PLC0415 - keeps `parse` free of Pulumi
+        CONFIG,
+        get_config_env,
+    )
+
+    prefix = f"{_PROJECT}:"
+    # `pulumi.Config` answers for one key at a time, and can't tell of those nobody asks for.
+    everything = {**get_config_env(), **CONFIG.get()}
+    values = {
+        key.removeprefix(prefix): str(value)
+        for key, value in everything.items()
+        if key.startswith(prefix)
+    }
+    return parse(values, root=Path.cwd())
+
+
+def parse(values: Mapping[str, str], *, root: Path) -> Settings:
+    """Turn configuration into settings.
+
+    Args:
+        values: Keys without the namespace; a missing one has its default.
+        root: The project's folder, to which relative paths refer.
+
+    Raises:
+        SettingsError: At least one mistake.
+    """
+    given = {**_DEFAULTS, **values}
+    mistakes = [_unknown(key) for key in values if key not in _DEFAULTS]
+    mistakes += _target_mistakes(given["target"])
+    mistakes += _database_mistakes(given["database"])
+    mistakes += _port_mistakes(given["port"])
+    migrations = root / Path(given["migrations"]).expanduser()
+    mistakes += _migrations_mistakes(given["migrations"], migrations)
+    if mistakes:
+        raise SettingsError(mistakes)
+    return Settings(
+        target=given["target"],
+        database=given["database"],
+        port=int(given["port"]),
+        data_dir=root / Path(given["dataDir"]).expanduser() if given["dataDir"] else None,
+        postgres_bin=given["postgresBin"],
+        migrations=migrations,
+    )
+
+
+def _unknown(key: str) -> str:
+    near = difflib.get_close_matches(key, _DEFAULTS, n=1)
+    hint = f"did you mean {_PROJECT}:{near[0]}?" if near else f"known: {', '.join(_DEFAULTS)}"
+    return f"{_PROJECT}:{key}: no such key; {hint}"
+
+
+def _target_mistakes(target: str) -> list[str]:
+    if target in TARGETS:
+        return []
+    return [f"{_PROJECT}:target: {target!r} is unknown; one of: {', '.join(TARGETS)}"]
+
+
+def _database_mistakes(name: str) -> list[str]:
+    key = f"{_PROJECT}:database"
+    length = len(name.encode(errors="surrogatepass"))
+    if not name:
+        return [f"{key}: is empty; give the database a name of 1 to {_NAME_BYTES} bytes"]
+    if length > _NAME_BYTES:
+        return [f"{key}: has {length} bytes, and PostgreSQL takes names of 1 to {_NAME_BYTES}"]
+    if "\0" in name:
+        return [f"{key}: has a NUL byte, which PostgreSQL takes in no name"]
+    if name in _RESERVED:
+        return [f"{key}: {name!r} is a database of the server's own; choose another name"]
+    return []
+
+
+def _port_mistakes(text: str) -> list[str]:
+    key = f"{_PROJECT}:port"
+    try:
+        port = int(text)
+    except ValueError:
+        return [f"{key}: {text!r} is not a number"]
+    if port and port not in _PORTS:
+        return [f"{key}: {port} is out of range; {_PORTS[0]} to {_PORTS[-1]}, or 0 for a free one"]
+    return []
+
+
+def _migrations_mistakes(given: str, folder: Path) -> list[str]:
+    key = f"{_PROJECT}:migrations"
+    if not folder.is_dir():
+        return [f"{key}: there is no folder {given!r}"]
+    if not (folder / "alembic.ini").is_file():
+        return [f"{key}: the folder {given!r} has no alembic.ini"]
+    return []
