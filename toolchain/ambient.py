@@ -2,14 +2,13 @@
 
 import json
 import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-from toolchain import cache, run, versions
+from toolchain import cache, versions
 from toolchain.errors import ToolchainError
 
-__all__ = ["find"]
+__all__ = ["find", "on_path"]
 
 _HOST = "pulumi-language-python"
 _REMEMBERED = "ambient.json"
@@ -30,20 +29,24 @@ def find() -> Path:
     raise ToolchainError("; ".join(reasons) or "no pulumi on PATH")
 
 
+def on_path(program: str) -> Iterator[Path]:
+    """Give each executable of that name on PATH, in PATH's order."""
+    for entry in os.get_exec_path():
+        path = Path(entry or ".", program).absolute()
+        if path.is_file() and os.access(path, os.X_OK):
+            yield path
+
+
 def _candidates() -> Iterator[Path]:
     """Go through PATH, past the engines that this toolchain has made itself."""
     own = cache.root()
-    for entry in os.get_exec_path():
-        if found := shutil.which("pulumi", path=entry):
-            path = Path(found).absolute()
-            if not path.is_relative_to(own):
-                yield path
+    return (path for path in on_path("pulumi") if not path.is_relative_to(own))
 
 
 def _refusal(path: Path) -> str:
     wanted = versions.engine()
     beside = path.resolve().parent / _HOST
-    if not (os.access(beside, os.X_OK) or shutil.which(_HOST)):
+    if not os.access(beside, os.X_OK) and next(on_path(_HOST), None) is None:
         return f"{path} has no {_HOST} beside it, nor is one on PATH"
     version = _version(path)
     try:
@@ -63,6 +66,8 @@ def _version(path: Path) -> str:
     key = f"{path.resolve()}|{stat.st_mtime_ns}|{stat.st_size}"
     known = _recall()
     if key not in known:
+        from toolchain import run  # noqa: PLC0415 - slow to import, and not needed when everything is there
+
         env = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true"}
         try:
             known[key] = run.output([str(path), "version"], env=env, timeout=20)

@@ -7,8 +7,6 @@ from making the same thing twice; the kernel frees it when its holder dies.
 
 import fcntl
 import os
-import shutil
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +16,7 @@ from typing import IO
 from toolchain import progress
 from toolchain.errors import ToolchainError
 
-__all__ = ["folder", "lock", "make", "root"]
+__all__ = ["folder", "lock", "make", "root", "temporary"]
 
 _POLL = 0.2  # seconds between two tries for a lock that another run holds
 
@@ -66,14 +64,39 @@ def make(
     with lock(name, doing=doing):
         if ready(place):  # another run made it while this one waited
             return place
-        _sweep(name)
-        with _aside(name) as temporary:
-            build(temporary)
+        with temporary(name) as made:
+            build(made)
             if os.path.lexists(place):
-                place.rename(_fresh(name))  # swept below or, if we die here, by the next run
-            temporary.rename(place)
-        _sweep(name)
+                place.rename(made.with_name("replaced"))
+            made.rename(place)
     return place
+
+
+@contextmanager
+def temporary(name: str) -> Iterator[Path]:
+    """Give an empty folder in the cache that goes away afterwards.
+
+    Also removes what killed runs left under the same name, so the caller has to hold a
+    lock that is taken wherever the name is used.
+
+    Raises:
+        ToolchainError: when the cache can't be written.
+    """
+    import shutil  # noqa: PLC0415 - slow to import, and not needed when everything is there
+    import tempfile  # noqa: PLC0415 - slow to import, and not needed when everything is there
+
+    holder = _writable(".aside")
+    _sweep(name)
+    try:
+        outer = Path(tempfile.mkdtemp(dir=holder, prefix=f"{name}."))
+        made = outer / "made"  # mkdtemp's own folder is closed to others; this one needn't be
+        made.mkdir()
+    except OSError as exc:
+        raise _unwritable(holder, exc) from exc
+    try:
+        yield made
+    finally:
+        shutil.rmtree(outer, ignore_errors=True)
 
 
 @contextmanager
@@ -123,38 +146,13 @@ def _holder(handle: IO[str]) -> str:
     return f"process {pid}, which is {doing}" if doing else "another process"
 
 
-@contextmanager
-def _aside(name: str) -> Iterator[Path]:
-    temporary = _fresh(name)
-    try:
-        temporary.mkdir()
-        temporary.chmod(0o755)
-    except OSError as exc:
-        raise _unwritable(temporary, exc) from exc
-    try:
-        yield temporary
-    finally:
-        _remove(temporary.parent)
-
-
-def _fresh(name: str) -> Path:
-    holder = _writable(".aside")
-    try:
-        return Path(tempfile.mkdtemp(dir=holder, prefix=f"{name}."), "made")
-    except OSError as exc:
-        raise _unwritable(holder, exc) from exc
-
-
 def _sweep(name: str) -> None:
-    """Remove what killed runs left of `name`; the caller holds its lock."""
+    import shutil  # noqa: PLC0415 - slow to import, and not needed when everything is there
+
     for left in root().glob(f".aside/{name}.*"):
-        # mkdtemp adds eight characters without a dot, so 'a-1.0' spares 'a-1.0.1'
+        # mkdtemp adds characters without a dot, so 'a-1.0' spares what is of 'a-1.0.1'
         if "." not in left.name.removeprefix(f"{name}."):
-            _remove(left)
-
-
-def _remove(path: Path) -> None:
-    shutil.rmtree(path, ignore_errors=True)
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def _writable(name: str) -> Path:

@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from toolchain import engine, shell
+from toolchain import engine, plugins, shell
 from toolchain.errors import ToolchainError
 
 __all__ = ["main"]
@@ -14,30 +14,58 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and give its exit status."""
     options = _parser().parse_args(arguments)
     try:
-        _COMMANDS[options.command](options)
+        return _COMMANDS[options.command](options)
     except ToolchainError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
-        print("\nerror: interrupted; what was complete is kept, run it again", file=sys.stderr)
+        print("\nerror: interrupted. What was complete is kept; run it again", file=sys.stderr)
         return 130
+
+
+def _install(options: argparse.Namespace) -> int:
+    engine.install()
+    for name in options.plugin:
+        plugins.install(name)
     return 0
 
 
-def _install(options: argparse.Namespace) -> None:
-    engine.install()
+def _status(options: argparse.Namespace) -> int:
+    from toolchain import status  # noqa: PLC0415 - an install must not wait for its imports
+
+    text, ready = status.describe(options.plugin)
+    print(text)
+    return 0 if ready else 1
 
 
-def _env(_: argparse.Namespace) -> None:
+def _env(_: argparse.Namespace) -> int:
     print(shell.exports())
+    return 0
 
 
-_COMMANDS = {"install": _install, "env": _env}
+def _lock(_: argparse.Namespace) -> int:
+    from toolchain import lock  # noqa: PLC0415 - an install must not wait for its imports
+
+    lock.write()
+    return 0
+
+
+_COMMANDS = {"install": _install, "status": _status, "env": _env, "lock": _lock}
+_HELP = {
+    "install": "get the engine, and the plugins that are named, unless they are there",
+    "status": "tell what is used, and why; status 1 when something is missing",
+    "env": 'print what a shell needs: eval "$(python -m toolchain env)"',
+    "lock": "write the go.mod and go.sum files for the pinned versions (needs Go)",
+}
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m toolchain")
-    commands = parser.add_subparsers(dest="command", required=True)
-    commands.add_parser("install")
-    commands.add_parser("env")
+    parser = argparse.ArgumentParser(prog="python -m toolchain", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, text in _HELP.items():
+        command = commands.add_parser(name, help=text, description=text)
+        if name in {"install", "status"}:
+            command.add_argument(
+                "--plugin", action="append", default=[], metavar="NAME", help="such as postgresql"
+            )
     return parser

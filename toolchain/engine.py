@@ -5,10 +5,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import ambient, cache, official, progress, run, source, versions
+from toolchain import ambient, cache, progress, versions
 from toolchain.errors import ToolchainError
 
-__all__ = ["PROGRAMS", "Found", "find", "install", "locate"]
+__all__ = ["PROGRAMS", "Found", "find", "install", "kept", "locate"]
 
 PROGRAMS = (
     "pulumi",
@@ -55,13 +55,19 @@ def find() -> Found:
         reason = str(exc)
     else:
         return Found(path=path, route="path", why="it is on PATH and recent enough")
-    for route, place in (("download", _downloaded()), ("build", _built())):
-        if _ready(place):
-            why = f"{reason}; the pinned version was {'built' if route == 'build' else 'fetched'}"
+    for route, how in (("download", "fetched"), ("build", "built from Go modules")):
+        if place := kept(route):
+            why = f"the pinned version, {how}; {reason}"
             return Found(path=place / "bin" / "pulumi", route=route, why=why)
     raise ToolchainError(
         f"no Pulumi engine yet ({reason}). Get one with: python -m toolchain install"
     )
+
+
+def kept(route: str) -> Path | None:
+    """Give the folder of the engine that `route`, 'download' or 'build', left in the cache."""
+    place = _place(route)
+    return place if _ready(place) else None
 
 
 def install() -> Found:
@@ -79,34 +85,33 @@ def install() -> Found:
 
 
 def _install() -> Found:
+    from toolchain import official, source  # noqa: PLC0415 - slow to import, and not needed when everything is there
+
     reasons = {"on PATH": _reason(ambient.find)}
-    routes: list[tuple[str, Path, Callable[[Path], None]]] = [
-        ("download", _downloaded(), official.download),
-        ("build", _built(), source.build),
-    ]
-    for route, place, get in routes:
+    for route, get in (("download", official.download), ("build", source.build)):
+        name = _place(route).name
 
         def checked(target: Path, get: Callable[[Path], None] = get) -> None:
             get(target)
             _check(target)
 
         try:
-            cache.make(place.name, checked, doing=f"making {place.name}", ready=_ready)
+            cache.make(name, checked, doing=f"getting {name}", ready=_ready)
         except ToolchainError as exc:
             reasons[route] = str(exc)
             progress.say(f"engine by {route}: {exc}")
         else:
             return find()
-    raise ToolchainError(_hopeless(reasons))
+    raise ToolchainError(_hopeless(reasons, official.URL_VARIABLE))
 
 
-def _hopeless(reasons: dict[str, str]) -> str:
+def _hopeless(reasons: dict[str, str], mirror: str) -> str:
     told = "\n".join(f"  {route}: {reason}" for route, reason in reasons.items())
     return (
         f"no route to a Pulumi engine {versions.engine()} works:\n{told}\n"
         "Nothing was installed. Do one of these by hand, then start again:\n"
         f"  install Pulumi {versions.engine()} with Python support and put it on PATH;\n"
-        f"  set {official.URL_VARIABLE} to a mirror of Pulumi's releases;\n"
+        f"  set {mirror} to a mirror of Pulumi's releases;\n"
         "  set GOPROXY to a Go module proxy that this machine reaches (and pip's index, for Go)"
     )
 
@@ -119,12 +124,9 @@ def _reason(attempt: Callable[[], object]) -> str:
     return "it is there"
 
 
-def _downloaded() -> Path:
-    return cache.folder(f"engine-v{versions.engine()}")
-
-
-def _built() -> Path:
-    return cache.folder(f"engine-v{versions.engine()}-built")
+def _place(route: str) -> Path:
+    suffix = {"download": "", "build": "-built"}[route]
+    return cache.folder(f"engine-v{versions.engine()}{suffix}")
 
 
 def _ready(place: Path) -> bool:
@@ -140,6 +142,8 @@ def _ready(place: Path) -> bool:
 
 def _check(place: Path) -> None:
     """Start a new engine before it gets its final name."""
+    from toolchain import run  # noqa: PLC0415 - slow to import, and not needed when everything is there
+
     missing = [name for name in PROGRAMS if not os.access(place / "bin" / name, os.X_OK)]
     if missing:
         raise ToolchainError(f"it lacks {', '.join(missing)}")

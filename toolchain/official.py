@@ -11,13 +11,22 @@ from pathlib import Path
 from toolchain import fetch, progress, versions
 from toolchain.errors import ToolchainError
 
-__all__ = ["URL_VARIABLE", "download"]
+__all__ = ["URL_VARIABLE", "base", "download"]
 
 URL_VARIABLE = "GROUNDWORK_ENGINE_URL"
 """The environment variable that names a mirror of the folder with the engine's releases."""
 
 _OFFICIAL = "https://get.pulumi.com/releases/sdk"
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
+
+
+def base() -> str:
+    """Give the address of the folder with the engine's releases, without credentials."""
+    return fetch.redact(_base())
+
+
+def _base() -> str:
+    return (os.environ.get(URL_VARIABLE) or _OFFICIAL).rstrip("/")
 
 
 def download(place: Path, *, limit: float = fetch.LIMIT) -> None:
@@ -30,13 +39,12 @@ def download(place: Path, *, limit: float = fetch.LIMIT) -> None:
     Raises:
         ToolchainError: when it can't be had or isn't what was published.
     """
-    base = os.environ.get(URL_VARIABLE, _OFFICIAL).rstrip("/")
     version = versions.engine()
     name = _archive(version)
     archive = place / name
     label = f"fetching the Pulumi engine {version}"
-    fetch.download(f"{base}/{name}", archive, label=label, limit=limit)
-    _verify(archive, f"{base}/pulumi-{version}-checksums.txt", limit=limit)
+    fetch.download(f"{_base()}/{name}", archive, label=label, limit=limit)
+    _verify(archive, f"{_base()}/pulumi-{version}-checksums.txt", limit=limit)
     _unpack(archive, place / "bin")
     archive.unlink()
 
@@ -57,7 +65,7 @@ def _verify(archive: Path, url: str, *, limit: float) -> None:
         return
     sums = {name.lstrip("*"): digest for digest, _, name in map(_columns, listing.splitlines())}
     if archive.name not in sums:
-        progress.say(f"the engine's checksum could not be compared: {url} does not name it")
+        progress.say("the engine's checksum could not be compared: its list doesn't name it")
         return
     with archive.open("rb") as file:
         found = hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,6 +1,5 @@
 """Wheels through pip, so that whatever index the user has configured holds."""
 
-import importlib.util
 import os
 import sys
 import time
@@ -42,28 +41,29 @@ def download(
 
 
 def install(
-    requirements: Path, target: Path, *, python: str, label: str = "fetching packages"
+    requirements: Path, target: Path | None, *, python: str, label: str = "fetching packages"
 ) -> None:
-    """Install what a hash-pinned requirements file names into the folder `target`.
+    """Install what a hash-pinned requirements file names, for the interpreter `python`.
 
     Args:
         requirements: the file; each requirement has its hashes.
-        target: the folder, to be put on PYTHONPATH.
+        target: a folder, to be put on PYTHONPATH, or None for the interpreter's own.
         python: the interpreter that will import the packages; it needs no pip of its own.
         label: what is fetched, for the progress line.
 
     Raises:
         ToolchainError: when pip is missing or can't get them.
     """
-    options = ["install", "--target", str(target), "--only-binary=:all:", "--no-compile"]
-    _pip([*options, "--require-hashes", "-r", str(requirements)], label, python=python)
+    where = ["--target", str(target)] if target else []
+    options = ["install", *where, "--only-binary=:all:", "--require-hashes"]
+    _pip([*options, "-r", str(requirements)], label, python=python)
 
 
 def _pip(arguments: Sequence[str], label: str, *, python: str = "") -> None:
     command = [*_command(python), *arguments, "--no-input", "--retries=1", *_timeout()]
-    env = os.environ | {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
-    env.pop("PIP_TARGET", None)  # these would put the files elsewhere
-    env.pop("PIP_USER", None)
+    unwanted = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"}  # they'd put files elsewhere
+    env = {name: value for name, value in os.environ.items() if name not in unwanted}
+    env |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
     with progress.step(label) as shown:
         for attempt in range(_TRIES):
             begin, seen = time.monotonic(), _Seen(shown.update)
@@ -102,14 +102,14 @@ def _told(exc: run.CommandError) -> str:
 
 
 def _command(python: str) -> list[str]:
-    """Find a pip: that of `python` or of this interpreter, else that of the checkout's venv."""
-    own = [sys.executable] if importlib.util.find_spec("pip") else []
-    venv = versions.ROOT / ".venv" / "bin" / "python"
-    for candidate in [*([python] if python else []), *own, str(venv)]:
+    """Find a pip: that of `python`, of this interpreter, or of the checkout's venv."""
+    venv = str(versions.ROOT / ".venv" / "bin" / "python")
+    for candidate in filter(None, [python, sys.executable, venv]):
         if _has_pip(candidate):
-            return [candidate, "-m", "pip"]
+            other = python and candidate != python
+            return [candidate, "-m", "pip", *(["--python", python] if other else [])]
     raise ToolchainError(
-        f"no pip: neither {sys.executable} nor {venv} has one. "
+        f"no pip: neither {python or sys.executable} nor {venv} has one. "
         "Install it (on Debian and Ubuntu: apt-get install python3-pip python3-venv)"
     )
 

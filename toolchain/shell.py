@@ -2,9 +2,8 @@
 
 import os
 import shlex
-import shutil
 
-from toolchain import engine, versions
+from toolchain import ambient, engine, versions
 
 __all__ = ["environment", "exports"]
 
@@ -18,13 +17,12 @@ def environment() -> dict[str, str]:
     Raises:
         ToolchainError: when no engine is there yet.
     """
-    path = os.environ.get("PATH", os.defpath)
     found = engine.locate()
     venv = versions.ROOT / ".venv" / "bin"
     first = [str(venv)] if venv.is_dir() else []
-    if shutil.which("pulumi", path=path) != str(found):
+    if next(ambient.on_path("pulumi"), None) != found:
         first.append(str(found.parent))
-    rest = [entry for entry in path.split(os.pathsep) if entry not in first]
+    rest = [entry for entry in os.get_exec_path() if entry not in first]
     return {
         "PATH": os.pathsep.join([*first, *rest]),
         "PULUMI_SKIP_UPDATE_CHECK": os.environ.get("PULUMI_SKIP_UPDATE_CHECK", "true"),

@@ -2,6 +2,8 @@ module groundwork.invalid/host
 
 go 1.25.11
 
+tool github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python
+
 require (
 	github.com/Microsoft/go-winio v0.5.2 // indirect
 	github.com/ProtonMail/go-crypto v0.0.0-20221026131551-cf6655e29de4 // indirect
@@ -65,5 +67,3 @@ require (
 	lukechampine.com/frand v1.4.2 // indirect
 	sourcegraph.com/sourcegraph/appdash v0.0.0-20211028080628-e2786a622600 // indirect
 )
-
-tool github.com/pulumi/pulumi/sdk/v3/python/cmd/pulumi-language-python

@@ -1,0 +1,169 @@
+"""The provider plugins: installed already, else the genuine ones, else those of this checkout."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from toolchain import ambient, cache, engine, offline, progress, versions
+from toolchain.errors import ToolchainError
+
+__all__ = ["Found", "find", "genuine", "install"]
+
+_DOWNLOADS = "https://get.pulumi.com/releases/plugins"
+_OVERRIDES = "PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES"  # the engine's own setting, for mirrors
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """A plugin that the engine will find.
+
+    Attributes:
+        name: such as 'postgresql'.
+        version: the version that the program asks for.
+        route: 'path', 'genuine' or 'offline'.
+        path: the executable on PATH, or the plugin's folder.
+    """
+
+    name: str
+    version: str
+    route: str
+    path: Path
+
+    @property
+    def words(self) -> str:
+        """Tell which one it is, in words."""
+        return {
+            "path": "the one on PATH, which the engine prefers to any installed one",
+            "genuine": "the genuine one",
+            "offline": "the offline one of this checkout",
+        }[self.route]
+
+
+def find(name: str) -> Found:
+    """Give the plugin `name` that the engine will use.
+
+    Raises:
+        ToolchainError: when there is none, or an offline one that has to be replaced.
+    """
+    version = versions.plugin(name)
+    program = f"pulumi-resource-{name}"
+    chosen = (
+        None
+        if os.environ.get("PULUMI_IGNORE_AMBIENT_PLUGINS")
+        else next(ambient.on_path(program), None)
+    )
+    if chosen:
+        return Found(name=name, version=version, route="path", path=chosen)
+    place = _place(name)
+    whole = os.access(place / program, os.X_OK)
+    if not whole or place.with_name(f"{place.name}.partial").exists():
+        raise ToolchainError(f"{place} has no plugin")
+    mark = offline.marker(place)
+    if mark and (reason := mark.reason_to_replace(name)):
+        raise ToolchainError(f"the offline plugin in {place} has to be replaced: {reason}")
+    route = "offline" if mark else "genuine"
+    return Found(name=name, version=version, route=route, path=place)
+
+
+def install(name: str, *, limit: float = 10.0) -> Found:
+    """Get the plugin `name` by the first route that works, unless one is ready.
+
+    Args:
+        name: such as 'postgresql'; pyproject.toml pins its version.
+        limit: seconds to wait for Pulumi's download site.
+
+    Raises:
+        ToolchainError: when no route works, with the reason of each.
+    """
+    try:
+        return find(name)
+    except ToolchainError:
+        versions.plugin(name)
+    with cache.lock(f"plugin-{name}", doing=f"installing the {name} plugin"):
+        found = _install(name, limit)
+    progress.say(f"plugin {name} {found.version}: {found.words}")
+    return found
+
+
+def genuine(name: str) -> str:
+    """Give the command that replaces an offline plugin by the genuine one."""
+    return f"pulumi plugin install resource {name} {versions.plugin(name)} --exact --reinstall"
+
+
+def _install(name: str, limit: float) -> Found:
+    reasons = {}
+    routes: dict[str, Callable[[], None]] = {
+        "installed": lambda: None,
+        "download": lambda: _download(name, limit),
+        "offline": lambda: _offline(name),
+    }
+    for route, get in routes.items():
+        try:
+            get()
+            return find(name)
+        except ToolchainError as exc:
+            reasons[route] = str(exc)
+    told = "\n".join(f"  {route}: {reason}" for route, reason in reasons.items())
+    raise ToolchainError(
+        f"no route to the {name} plugin {versions.plugin(name)} works:\n{told}\n"
+        "What was installed before is unchanged. With access to Pulumi's download site or\n"
+        f"a mirror of it, named in {_OVERRIDES}, start again; or fetch the plugin's archive\n"
+        f"by hand and run: {genuine(name)} --file ARCHIVE"
+    )
+
+
+def _download(name: str, limit: float) -> None:
+    from toolchain import fetch  # noqa: PLC0415 - slow to import, and not needed when everything is there
+
+    addresses = list(_addresses())
+    reasons = [fetch.reachable(address, limit=limit / len(addresses)) for address in addresses]
+    if all(reasons):
+        raise ToolchainError("; ".join(reasons))
+    with progress.step(f"fetching the {name} plugin {versions.plugin(name)}") as shown:
+        _pulumi(["--exact", *_reinstall(name)], name, on_line=shown.update)
+
+
+def _addresses() -> Iterator[str]:
+    """Give the addresses that plugins come from: mirrors that the user names, or Pulumi's."""
+    pairs = os.environ.get(_OVERRIDES, "").split(",")
+    mirrors = [url for _, _, url in (pair.partition("=") for pair in pairs) if url]
+    yield from mirrors or [_DOWNLOADS]
+
+
+def _offline(name: str) -> None:
+    if not offline.available(name):
+        raise ToolchainError(f"this checkout has no offline plugin {name}")
+    with cache.temporary(f"plugin-{name}") as place:
+        offline.assemble(name, place)
+        _pulumi(["--file", str(place), *_reinstall(name)], name)
+
+
+def _reinstall(name: str) -> list[str]:
+    """Allow an offline plugin to be overwritten, and nothing else."""
+    return ["--reinstall"] if offline.marker(_place(name)) else []
+
+
+def _pulumi(
+    options: list[str], name: str, *, on_line: Callable[[str], None] = lambda _: None
+) -> None:
+    from toolchain import run  # noqa: PLC0415 - slow to import, and not needed when everything is there
+
+    command = [str(engine.locate()), "plugin", "install", "resource", name]
+    env = os.environ | {"PULUMI_SKIP_UPDATE_CHECK": "true", "PULUMI_HOME": str(_home())}
+    # Not in the caller's folder: a Pulumi.yaml there may have a say in which plugin it is.
+    run.stream(
+        [*command, versions.plugin(name), *options, "--non-interactive", "--color=never"],
+        env=env,
+        cwd=cache.root(),
+        on_line=on_line,
+    )
+
+
+def _place(name: str) -> Path:
+    return _home() / "plugins" / f"resource-{name}-v{versions.plugin(name)}"
+
+
+def _home() -> Path:
+    configured = os.environ.get("PULUMI_HOME")
+    return Path(configured).absolute() if configured else Path.home() / ".pulumi"
