@@ -1,0 +1,47 @@
+"""Instructions for agents, and their chunks for retrieval."""
+
+import uuid
+from datetime import date
+
+from pgvector.sqlalchemy import Vector
+from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy.orm import Mapped, mapped_column
+
+from models.artifact import EMBEDDING_DIMENSIONS
+from models.base import Base, CreatedAt, IdentityKey, UuidKey
+
+__all__ = ["SkillEmbedding", "SkillFile"]
+
+
+class SkillFile(Base):
+    """One version of the instructions for a skill, in force from a date."""
+
+    __tablename__ = "skill_files"
+    __table_args__ = (
+        UniqueConstraint("name", "version"),
+        {"comment": "Instructions for agents"},
+    )
+
+    id: Mapped[UuidKey]
+    name: Mapped[str]
+    version: Mapped[str]
+    effective_date: Mapped[date]
+    content: Mapped[str]
+    created_at: Mapped[CreatedAt]
+
+
+class SkillEmbedding(Base):
+    """A chunk of a skill file with its embedding."""
+
+    __tablename__ = "skill_embeddings"
+    __table_args__ = ({"comment": "Chunks of skill files with their embeddings"},)
+
+    id: Mapped[IdentityKey]
+    # CASCADE: derived from the file. Not indexed here: the indexes of this table are those of
+    # search, and come with it.
+    skill_file_id: Mapped[uuid.UUID] = mapped_column(
+        ForeignKey("skill_files.id", ondelete="CASCADE")
+    )
+    chunk_text: Mapped[str]
+    embedding: Mapped[list[float]] = mapped_column(Vector(EMBEDDING_DIMENSIONS))
+    created_at: Mapped[CreatedAt]
