@@ -6,12 +6,12 @@ from making the same thing twice; the kernel frees it when its holder dies.
 """
 
 import fcntl
+import io
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from toolchain import progress
 from toolchain.errors import ToolchainError
@@ -46,6 +46,7 @@ def make(
     *,
     doing: str,
     ready: Callable[[Path], bool] = Path.is_dir,
+    base: Path | None = None,
 ) -> Path:
     """Have `build` make the cached folder `name` unless it is there, and give its path.
 
@@ -54,17 +55,18 @@ def make(
         build: fills the empty folder that it is given. When it raises, nothing stays.
         doing: what is being done, in words for another run that has to wait for it.
         ready: tells whether a folder found is good; a bad one is replaced.
+        base: another cache folder than `root`, for what other users have to reach.
 
     Raises:
         ToolchainError: when the cache can't be written.
     """
-    place = folder(name)
+    place = (base or root()) / name
     if ready(place):
         return place
-    with lock(name, doing=doing):
+    with lock(name, doing=doing, base=base):
         if ready(place):  # another run made it while this one waited
             return place
-        with temporary(name) as made:
+        with temporary(name, base=base) as made:
             build(made)
             if os.path.lexists(place):
                 place.rename(made.with_name("replaced"))
@@ -73,7 +75,7 @@ def make(
 
 
 @contextmanager
-def temporary(name: str) -> Iterator[Path]:
+def temporary(name: str, *, base: Path | None = None) -> Iterator[Path]:
     """Give an empty folder in the cache that goes away afterwards.
 
     Also removes what killed runs left under the same name, so the caller has to hold a
@@ -85,8 +87,8 @@ def temporary(name: str) -> Iterator[Path]:
     import shutil  # noqa: PLC0415 - slow to import, and not needed when everything is there
     import tempfile  # noqa: PLC0415 - slow to import, and not needed when everything is there
 
-    holder = _writable(".aside")
-    _sweep(name)
+    holder = _writable(".aside", base)
+    _sweep(name, holder)
     try:
         outer = Path(tempfile.mkdtemp(dir=holder, prefix=f"{name}."))
         made = outer / "made"  # mkdtemp's own folder is closed to others; this one needn't be
@@ -100,17 +102,18 @@ def temporary(name: str) -> Iterator[Path]:
 
 
 @contextmanager
-def lock(name: str, *, doing: str) -> Iterator[None]:
+def lock(name: str, *, doing: str, base: Path | None = None) -> Iterator[None]:
     """Hold the lock `name`; while another process has it, wait and say for whom.
 
     Args:
         name: names the lock; unrelated to a folder of the same name, except in `make`.
         doing: what this process is going to do, shown to those that wait for it.
+        base: another cache folder than `root`.
 
     Raises:
         ToolchainError: when the cache can't be written.
     """
-    path = _writable(".locks") / name
+    path = _writable(".locks", base) / name
     try:
         handle = path.open("a+", encoding="utf-8")
     except OSError as exc:
@@ -124,7 +127,7 @@ def lock(name: str, *, doing: str) -> Iterator[None]:
         yield
 
 
-def _acquire(handle: IO[str]) -> None:
+def _acquire(handle: io.TextIOWrapper) -> None:
     begin, shown = time.monotonic(), False
     while True:
         try:
@@ -140,23 +143,23 @@ def _acquire(handle: IO[str]) -> None:
             return
 
 
-def _holder(handle: IO[str]) -> str:
+def _holder(handle: io.TextIOWrapper) -> str:
     handle.seek(0)
     pid, _, doing = handle.read().strip().partition("\n")
     return f"process {pid}, which is {doing}" if doing else "another process"
 
 
-def _sweep(name: str) -> None:
+def _sweep(name: str, holder: Path) -> None:
     import shutil  # noqa: PLC0415 - slow to import, and not needed when everything is there
 
-    for left in root().glob(f".aside/{name}.*"):
+    for left in holder.glob(f"{name}.*"):
         # mkdtemp adds characters without a dot, so 'a-1.0' spares what is of 'a-1.0.1'
         if "." not in left.name.removeprefix(f"{name}."):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _writable(name: str) -> Path:
-    path = root() / name
+def _writable(name: str, base: Path | None) -> Path:
+    path = (base or root()) / name
     try:
         path.mkdir(parents=True, exist_ok=True)
     except OSError as exc:

@@ -1,8 +1,8 @@
-"""The command line of the toolchain: install, status, env, lock."""
+"""The command line of the toolchain: what `make` calls."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from toolchain import engine, plugins, shell
 from toolchain.errors import ToolchainError
@@ -50,22 +50,55 @@ def _lock(_: argparse.Namespace) -> int:
     return 0
 
 
-_COMMANDS = {"install": _install, "status": _status, "env": _env, "lock": _lock}
+def _venv(options: argparse.Namespace) -> int:
+    from toolchain import venv  # noqa: PLC0415 - as above
+
+    venv.install(dev=options.dev)
+    return 0
+
+
+def _on_stack(options: argparse.Namespace) -> int:
+    from toolchain.stack import Stack  # noqa: PLC0415 - as above
+
+    command: Callable[[], int] = getattr(Stack(options.stack), options.command)
+    return command()
+
+
+_COMMANDS = {"install": _install, "status": _status, "env": _env, "lock": _lock, "venv": _venv}
+_STACK = {
+    "up": "bring a stack to what the program says, and tell how to go on",
+    "preview": "show what `up` would do",
+    "refresh": "compare a stack's state with what is really there",
+    "down": "take a stack away, and all that it made",
+    "url": "print the application's URL, with its password",
+    "psql": "open psql as the application",
+}
+_COMMANDS |= dict.fromkeys(_STACK, _on_stack)
 _HELP = {
     "install": "get the engine, and the plugins that are named, unless they are there",
     "status": "tell what is used, and why; status 1 when something is missing",
     "env": 'print what a shell needs: eval "$(python -m toolchain env)"',
+    "venv": "have .venv hold what the lock files name",
     "lock": "write the go.mod and go.sum files for the pinned versions (needs Go)",
 }
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m toolchain", description=__doc__)
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, text in _HELP.items():
+    commands = parser.add_subparsers(
+        dest="command",
+        required=True,
+        metavar="COMMAND",
+        prog=parser.prog,  # found out by formatting a help text otherwise, 7 ms
+    )
+    for name, text in (_HELP | _STACK).items():
         command = commands.add_parser(name, help=text, description=text)
         if name in {"install", "status"}:
             command.add_argument(
                 "--plugin", action="append", default=[], metavar="NAME", help="such as postgresql"
             )
+        if name == "venv":
+            command.add_argument("--dev", action="store_true", help="with tests and lint")
+        if name in _STACK:
+            command.add_argument("--stack", default="dev", metavar="NAME", help="default: dev")
     return parser

@@ -1,7 +1,6 @@
 """What a shell or a child process needs in its environment to use the toolchain."""
 
 import os
-import shlex
 
 from toolchain import ambient, engine, versions
 
@@ -31,4 +30,6 @@ def environment() -> dict[str, str]:
 
 def exports() -> str:
     """Give `environment` as lines for a shell's eval."""
+    import shlex  # noqa: PLC0415 - every command imports this module, and one needs that
+
     return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment().items())
