@@ -1,6 +1,12 @@
 """`python -m toolchain`: refuse an old Python in words, then hand over to `cli`."""
 
+import os
 import sys
+
+if os.name != "posix":
+    sys.exit(
+        "error: Linux or macOS is needed; on Windows, start this inside WSL. Nothing was changed."
+    )
 
 if sys.version_info < (3, 11):  # noqa: UP036 - this is the check that tells an old Python's user
     sys.exit(

@@ -82,7 +82,7 @@ def temporary(name: str, *, base: Path | None = None) -> Iterator[Path]:
     lock that is taken wherever the name is used.
 
     Raises:
-        ToolchainError: when the cache can't be written.
+        ToolchainError: when the cache can't be written, also by what is done in between.
     """
     import shutil  # noqa: PLC0415 - slow to import, and not needed when everything is there
     import tempfile  # noqa: PLC0415 - slow to import, and not needed when everything is there
@@ -97,6 +97,10 @@ def temporary(name: str, *, base: Path | None = None) -> Iterator[Path]:
         raise _unwritable(holder, exc) from exc
     try:
         yield made
+    except OSError as exc:  # a full disk, most of all
+        raise ToolchainError(
+            f"making {name} in {holder} failed: {exc}. None of it was kept"
+        ) from exc
     finally:
         shutil.rmtree(outer, ignore_errors=True)
 

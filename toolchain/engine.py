@@ -81,7 +81,12 @@ def install() -> Found:
     except ToolchainError:
         pass
     with cache.lock("engine", doing=f"getting the Pulumi engine {versions.engine()}"):
-        return _install()
+        try:
+            return find()  # another run got it while this one waited
+        except ToolchainError:
+            found = _install()
+    progress.say(f"engine {versions.engine()}: {found.path} ({found.why})")
+    return found
 
 
 def _install() -> Found:

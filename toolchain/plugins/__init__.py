@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from toolchain import ambient, cache, engine, offline, progress, versions
@@ -104,6 +105,8 @@ def _install(name: str, limit: float) -> Found:
             return find(name)
         except ToolchainError as exc:
             reasons[route] = str(exc)
+            if route == "download":
+                progress.say(f"plugin {name} by {route}: {exc}")
     told = "\n".join(f"  {route}: {reason}" for route, reason in reasons.items())
     raise ToolchainError(
         f"no route to the {name} plugin {versions.plugin(name)} works:\n{told}\n"
@@ -121,7 +124,8 @@ def _download(name: str, limit: float) -> None:
     if all(reasons):
         raise ToolchainError("; ".join(reasons))
     with progress.step(f"fetching the {name} plugin {versions.plugin(name)}") as shown:
-        _pulumi(["--exact", *_reinstall(name)], name, on_line=shown.update)
+        tell = partial(shown.update, "waiting for the engine, which downloads it")
+        _pulumi(["--exact", *_reinstall(name)], name, on_tick=tell)
 
 
 def _addresses() -> Iterator[str]:
@@ -144,9 +148,7 @@ def _reinstall(name: str) -> list[str]:
     return ["--reinstall"] if offline.marker(_place(name)) else []
 
 
-def _pulumi(
-    options: list[str], name: str, *, on_line: Callable[[str], None] = lambda _: None
-) -> None:
+def _pulumi(options: list[str], name: str, *, on_tick: Callable[[], None] = lambda: None) -> None:
     from toolchain import run  # noqa: PLC0415 - slow to import, and not needed when everything is there
 
     command = [str(engine.locate()), "plugin", "install", "resource", name]
@@ -156,7 +158,8 @@ def _pulumi(
         [*command, versions.plugin(name), *options, "--non-interactive", "--color=never"],
         env=env,
         cwd=cache.root(),
-        on_line=on_line,
+        on_line=lambda _: None,  # an error shows the last lines
+        on_tick=on_tick,
     )
 
 
