@@ -171,7 +171,10 @@ async def connected(engine: AsyncEngine, url: str) -> AsyncIterator[AsyncConnect
     try:
         await connection.start()
     except (OSError, ValueError, asyncpg.PostgresError, asyncpg.InterfaceError, DBAPIError) as exc:
-        reason = str(driver_error(exc)).strip() or "no answer in time"
+        cause = driver_error(exc)
+        reason = str(cause).strip() or "no answer in time"
+        if isinstance(cause, FileNotFoundError):  # raised without its name
+            reason += " (the socket, or a file that a TLS option names)"
         raise CommandError(
             f"Can't connect to {dsn.describe(url)}: {reason}\nNothing was done."
         ) from exc

@@ -1,0 +1,1 @@
+"""The schema and its environment, on a real PostgreSQL 17."""
