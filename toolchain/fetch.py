@@ -91,10 +91,14 @@ def _open(url: str, limit: float) -> HTTPResponse:
     socket's timeout. One that hangs is left to die with the process.
     """
     result: list[Any] = []
+    given_up = threading.Event()
 
     def attempt() -> None:
         try:
-            result.append(urllib.request.urlopen(_request(url), timeout=limit))  # noqa: S310 - the user chooses the address
+            answer = urllib.request.urlopen(_request(url), timeout=limit)  # noqa: S310 - the user chooses the address
+            result.append(answer)
+            if given_up.is_set():
+                answer.close()
         except (OSError, HTTPException, ValueError) as exc:
             result.append(exc)
 
@@ -102,6 +106,7 @@ def _open(url: str, limit: float) -> HTTPResponse:
     worker = threading.Thread(target=attempt, daemon=True)
     worker.start()
     worker.join(limit)
+    given_up.set()
     outcome = result[0] if result else TimeoutError()
     if isinstance(outcome, Exception):
         raise _failure(url, outcome, time.monotonic() - begin) from outcome
@@ -132,6 +137,7 @@ def _read(answer: HTTPResponse, url: str) -> bytes:
 
 def _failure(url: str, exc: Exception, seconds: float) -> ToolchainError:
     if isinstance(exc, urllib.error.HTTPError):
+        exc.close()
         return _AnsweredError(f"{redact(url)} answers {exc.code} {exc.reason}")
     reason = getattr(exc, "reason", exc)
     if isinstance(reason, ssl.SSLError):

@@ -15,9 +15,11 @@ from pathlib import Path
 
 from toolchain import cache
 
-__all__ = ["Marker", "assemble", "available", "digest", "marker", "names"]
+__all__ = ["Marker", "assemble", "available", "digest", "interpreter", "marker", "names"]
 
-_PLUGINS = Path(__file__).parent / "plugins"
+PLUGINS = Path(__file__).parent / "plugins"
+"""The folder that holds a folder for each plugin."""
+
 _MARKER = "groundwork.json"
 
 _LAUNCHER = """\
@@ -60,17 +62,17 @@ class Marker:
 
 def available(name: str) -> bool:
     """Tell whether this checkout has an offline plugin `name`."""
-    return (_PLUGINS / name / f"groundwork_{name}" / "__main__.py").is_file()
+    return (PLUGINS / name / f"groundwork_{name}" / "__main__.py").is_file()
 
 
 def names() -> list[str]:
     """Give the names of the plugins that this checkout has."""
-    return sorted(path.name for path in _PLUGINS.iterdir() if available(path.name))
+    return sorted(path.name for path in PLUGINS.iterdir() if available(path.name))
 
 
 def digest(name: str) -> str:
     """Give the digest of all that decides how the plugin `name` behaves."""
-    folder = _PLUGINS / name
+    folder = PLUGINS / name
     total = hashlib.sha256(_LAUNCHER.encode())
     for path in [*sorted(_sources(name)), folder / "requirements.txt"]:
         content = path.read_bytes()
@@ -101,10 +103,10 @@ def assemble(name: str, place: Path) -> None:
 
     from toolchain import run  # noqa: PLC0415 - slow to import, and not needed when everything is there
 
-    python = _interpreter()
+    python = interpreter()
     package = f"groundwork_{name}"
     for source in _sources(name):
-        target = place / source.relative_to(_PLUGINS / name)
+        target = place / source.relative_to(PLUGINS / name)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
     run.output([python, "-m", "compileall", "-q", str(place / package)], timeout=120)
@@ -118,7 +120,7 @@ def assemble(name: str, place: Path) -> None:
 
 
 def _sources(name: str) -> list[Path]:
-    package = _PLUGINS / name / f"groundwork_{name}"
+    package = PLUGINS / name / f"groundwork_{name}"
     files = (path for path in package.rglob("*") if path.is_file())
     return [path for path in files if "__pycache__" not in path.parts]
 
@@ -127,14 +129,14 @@ def _dependencies(name: str, python: str) -> Path:
     """Install what the plugin needs, once for each interpreter and requirements file."""
     from toolchain import pip  # noqa: PLC0415 - slow to import, and not needed when everything is there
 
-    requirements = _PLUGINS / name / "requirements.txt"
+    requirements = PLUGINS / name / "requirements.txt"
     key = hashlib.sha256(f"{python} {sys.version}\n".encode() + requirements.read_bytes())
     label = f"fetching the packages of the offline {name} plugin"
     install = partial(pip.install, requirements, python=python, label=label)
     return cache.make(f"plugin-{name}-{key.hexdigest()[:16]}", install, doing=label)
 
 
-def _interpreter() -> str:
+def interpreter() -> str:
     """Give the Python to run a plugin with: no venv's, which goes away with its checkout."""
     version = f"python{sys.version_info.major}.{sys.version_info.minor}"
     own = Path(sys.base_prefix, "bin", version)

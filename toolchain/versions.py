@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolchain.errors import ToolchainError
 
-__all__ = ["HOST", "ROOT", "engine", "parse", "plugin", "satisfies"]
+__all__ = ["HOST", "ROOT", "clear", "engine", "parse", "plugin", "satisfies"]
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout that this package belongs to."""
@@ -34,6 +34,11 @@ def _pins() -> dict[str, str]:
         raise ToolchainError(f"the pinned versions can't be read from {path}: {exc}") from exc
     found = (_PIN.match(line.replace(" ", "")) for line in project.get("dependencies", ()))
     return {match["name"].lower(): match["version"] for match in found if match}
+
+
+def clear() -> None:
+    """Forget what was read, after a change of pyproject.toml in the same process."""
+    _pins.cache_clear()
 
 
 def _pin(package: str) -> str:

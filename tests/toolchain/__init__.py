@@ -1,0 +1,1 @@
+"""How the toolchain gets the engine and the plugins, and what happens when it can't."""

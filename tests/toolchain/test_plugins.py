@@ -1,0 +1,229 @@
+"""The provider plugins: genuine where they can be had, else made from the checkout."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import time
+import zipfile
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.toolchain.conftest import CLOSED, Site, archive, executable
+from toolchain import cache, offline, pip, plugins, versions
+from toolchain.errors import ToolchainError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_NAME = "postgresql"  # a plugin that the project pins; what it consists of is made up here
+_PROGRAM = f"pulumi-resource-{_NAME}"
+_OVERRIDES = "PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES"
+_MAIN = "import sys\nimport groundwork_probe\nprint(groundwork_probe.WORD, *sys.argv[1:])\n"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, pulumi: Path, monkeypatch: pytest.MonkeyPatch, cache_home: Path) -> None:
+    """A Pulumi home of its own, the real engine on PATH, and no way to the genuine plugin."""
+    assert cache_home.is_dir()
+    monkeypatch.setenv("PATH", f"{pulumi.parent}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi home"))
+    monkeypatch.setenv(_OVERRIDES, f".*={CLOSED}")
+
+
+@pytest.fixture
+def checkout(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout's plugin that needs one package, which a folder of wheels has."""
+    folder = tmp_path / "it's plugins"
+    package = folder / _NAME / f"groundwork_{_NAME}"
+    package.mkdir(parents=True)
+    (package / "__main__.py").write_text(_MAIN)
+    digest = _wheel(tmp_path / "wheels")
+    pinned = f"groundwork-probe==1.0 --hash=sha256:{digest}\n"
+    (folder / _NAME / "requirements.txt").write_text(pinned)
+    monkeypatch.setattr(offline, "PLUGINS", folder)
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path / "wheels"))
+    return folder / _NAME
+
+
+def _wheel(folder: Path) -> str:
+    folder.mkdir()
+    path = folder / "groundwork_probe-1.0-py3-none-any.whl"
+    info = "groundwork_probe-1.0.dist-info"
+    files = {
+        "groundwork_probe.py": 'WORD = "probed"\n',
+        f"{info}/METADATA": "Metadata-Version: 2.1\nName: groundwork-probe\nVersion: 1.0\n",
+        f"{info}/WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+    }
+    files[f"{info}/RECORD"] = "".join(f"{name},,\n" for name in [*files, f"{info}/RECORD"])
+    with zipfile.ZipFile(path, "w") as wheel:
+        for name, text in files.items():
+            wheel.writestr(name, text)
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _start(found: plugins.Found) -> subprocess.CompletedProcess[str]:
+    program = found.path / _PROGRAM
+    return subprocess.run([program, "a b"], capture_output=True, text=True, check=False)
+
+
+def _publish(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    content = archive({_PROGRAM: "#!/bin/sh\necho genuine\n"})
+    for system in ("linux", "darwin"):
+        for machine in ("amd64", "arm64"):
+            name = f"{_PROGRAM}-v{versions.plugin(_NAME)}-{system}-{machine}.tar.gz"
+            site.files[f"/{name}"] = content
+    monkeypatch.setenv(_OVERRIDES, f".*={site.url}")
+
+
+def test_offline_plugin(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without a network the checkout's plugin is installed; it runs on its own; it is said so."""
+    found = plugins.install(_NAME)
+    told = capsys.readouterr().err
+    assert found.route == "offline"
+    assert f"plugin {_NAME} {versions.plugin(_NAME)}: the offline one of this checkout" in told
+    (checkout / f"groundwork_{_NAME}" / "__main__.py").unlink()  # it mustn't need the checkout
+    assert _start(found).stdout == "probed a b\n"
+    assert not list(cache.folder(".aside").iterdir())
+
+
+@pytest.mark.usefixtures("checkout")
+def test_second_install_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    """A plugin that is there and up to date is left as it is, in silence."""
+    first = plugins.install(_NAME)
+    before = (first.path / _PROGRAM).stat().st_mtime_ns
+    capsys.readouterr()
+    assert plugins.install(_NAME) == first
+    assert capsys.readouterr().err == ""
+    assert (first.path / _PROGRAM).stat().st_mtime_ns == before
+
+
+def test_changed_checkout_reinstalls(checkout: Path) -> None:
+    """When the checkout's plugin has changed, the installed one is replaced by it."""
+    plugins.install(_NAME)
+    (checkout / f"groundwork_{_NAME}" / "__main__.py").write_text('print("changed")\n')
+    with pytest.raises(ToolchainError, match="this checkout has another version of it"):
+        plugins.find(_NAME)
+    assert _start(plugins.install(_NAME)).stdout == "changed\n"
+
+
+@pytest.mark.usefixtures("checkout")
+def test_gone_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A plugin whose Python is gone says so, and the next install replaces it."""
+    real = offline.interpreter()
+    gone = tmp_path / "py'thon"
+    gone.symlink_to(real)
+    monkeypatch.setattr(offline, "interpreter", lambda: str(gone))
+    found = plugins.install(_NAME)
+    assert _start(found).stdout == "probed a b\n"
+    gone.unlink()
+    failed = _start(found)
+    assert failed.returncode == 1
+    assert f"installed for {gone}, which is gone" in failed.stderr
+    assert f"python -m toolchain install --plugin {_NAME}" in failed.stderr
+    with pytest.raises(ToolchainError, match="is gone"):
+        plugins.find(_NAME)
+    monkeypatch.setattr(offline, "interpreter", lambda: real)
+    assert _start(plugins.install(_NAME)).stdout == "probed a b\n"
+
+
+def test_wrong_hash(checkout: Path) -> None:
+    """A package that isn't the pinned one ends the installation, and no plugin stays."""
+    (checkout / "requirements.txt").write_text(f"groundwork-probe==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(ToolchainError, match=r"no route to the .* plugin[\s\S]*offline: .*") as err:
+        plugins.install(_NAME)
+    assert "hash" in str(err.value).lower()
+    with pytest.raises(ToolchainError, match="has no plugin"):
+        plugins.find(_NAME)
+
+
+@pytest.mark.usefixtures("checkout")
+def test_genuine_is_preferred(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the genuine plugin can be had, it is taken, by the engine itself."""
+    _publish(site, monkeypatch)
+    found = plugins.install(_NAME)
+    assert found.route == "genuine"
+    assert _start(found).stdout == "genuine\n"
+
+
+def test_genuine_is_never_overwritten(
+    checkout: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A genuine plugin stays, whatever becomes of the checkout's."""
+    _publish(site, monkeypatch)
+    plugins.install(_NAME)
+    monkeypatch.setenv(_OVERRIDES, f".*={CLOSED}")
+    (checkout / f"groundwork_{_NAME}" / "__main__.py").write_text('print("changed")\n')
+    assert _start(plugins.install(_NAME)).stdout == "genuine\n"
+
+
+def test_outdated_offline_gives_way(
+    checkout: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An offline plugin that has to be replaced gives way to the genuine one once it is there."""
+    assert plugins.install(_NAME).route == "offline"
+    (checkout / "requirements.txt").write_text("# changed\n")
+    _publish(site, monkeypatch)
+    assert plugins.install(_NAME).route == "genuine"
+
+
+@pytest.mark.usefixtures("checkout")
+def test_hanging_site_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A download site that says nothing costs the limit, and the offline plugin is taken."""
+    site.wait = 30
+    monkeypatch.setenv(_OVERRIDES, f".*={site.url}")
+    begin = time.monotonic()
+    assert plugins.install(_NAME, limit=0.5).route == "offline"
+    assert time.monotonic() - begin < 25
+
+
+def test_plugin_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One on PATH is what the engine uses, unless it is told to ignore those."""
+    program = executable(tmp_path / "bin" / _PROGRAM, "#!/bin/sh\n")
+    monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
+    assert plugins.install(_NAME).path == program
+    monkeypatch.setenv("PULUMI_IGNORE_AMBIENT_PLUGINS", "true")
+    with pytest.raises(ToolchainError, match="has no plugin"):
+        plugins.find(_NAME)
+
+
+@pytest.mark.usefixtures("checkout")
+def test_half_installed(tmp_path: Path) -> None:
+    """What a killed engine left of a plugin doesn't count as one."""
+    place = plugins.install(_NAME).path
+    partial = place.with_name(f"{place.name}.partial")
+    partial.touch()
+    with pytest.raises(ToolchainError, match="has no plugin"):
+        plugins.find(_NAME)
+    assert _start(plugins.install(_NAME)).stdout == "probed a b\n"
+    assert not partial.exists()
+    assert place.is_relative_to(tmp_path)
+
+
+def test_no_route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a network and without an offline plugin, each route's reason is told."""
+    monkeypatch.setattr(offline, "PLUGINS", tmp_path / "none")
+    with pytest.raises(ToolchainError) as caught:
+        plugins.install("docker", limit=1)
+    told = str(caught.value)
+    for words in (
+        "installed: ",
+        "download: ",
+        "offline: ",
+        "pulumi plugin install resource docker",
+    ):
+        assert words in told
+
+
+def test_wheels_are_downloaded(checkout: Path, tmp_path: Path) -> None:
+    """`pip.download` fetches the pinned wheels, and nothing where the hash is another one."""
+    (wheel,) = pip.download(checkout / "requirements.txt", tmp_path / "fetched")
+    assert wheel.name == "groundwork_probe-1.0-py3-none-any.whl"
+    wrong = tmp_path / "wrong.txt"
+    wrong.write_text(f"groundwork-probe==1.0 --hash=sha256:{'0' * 64}\n")
+    with pytest.raises(ToolchainError, match=r"(?i)hash"):
+        pip.download(wrong, tmp_path / "refused")
+    assert not list((tmp_path / "refused").glob("*.whl"))
