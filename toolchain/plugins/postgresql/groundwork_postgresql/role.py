@@ -262,7 +262,7 @@ async def _valid_until(session: Session, actual: str, values: Values) -> str:
     return known if meant else actual
 
 
-async def _password(server: Server, session: Session, found: Values, values: Values) -> str:
+async def _password(server: Server, session: Session, found: Values, values: Values) -> str | None:
     """The password as the state should hold it.
 
     A password in clear cannot be read back and stays as it is known. A verifier is compared
@@ -270,14 +270,14 @@ async def _password(server: Server, session: Session, found: Values, values: Val
     """
     known = text(values, "password")
     if not found["login"] or not server.configuration.superuser or values.get("passwordWoVersion"):
-        return known
+        return known or None
     await _require_superuser(server, session)
     stored = await session.fetchval(
-        "SELECT COALESCE(rolpassword, '') FROM pg_authid WHERE rolname = $1", found["name"]
+        "SELECT rolpassword FROM pg_authid WHERE rolname = $1", found["name"]
     )
     if known and stored and not scram.is_verifier(known):
         return known
-    return str(stored)
+    return None if stored is None else str(stored)
 
 
 async def _require_superuser(server: Server, session: Session) -> None:

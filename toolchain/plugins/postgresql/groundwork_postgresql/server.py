@@ -56,8 +56,8 @@ class Server:
             ConnectionFailedError: The server cannot be reached or refuses the login.
             OperationFailedError: It refuses a statement of the block.
         """
-        # 140 ms that a run without changes does not need; asyncpg has no types.
-        import asyncpg  # type: ignore[import-untyped] # noqa: PLC0415 - see above
+        # 140 ms that a run without changes does not need.
+        import asyncpg  # noqa: PLC0415 - see above
 
         if self._seats is not None:
             await self._seats.acquire()

@@ -7,7 +7,7 @@ import os
 import traceback
 from typing import TYPE_CHECKING, Any
 
-import grpc  # type: ignore[import-untyped]  # it has no types
+import grpc
 from pulumi.provider.experimental.server import ProviderServicer
 
 from .errors import PluginError
@@ -41,7 +41,7 @@ _METHODS = (
 
 def _polite(method: _Method) -> _Method:
     @functools.wraps(method)
-    async def call(self: ProviderServicer, request: Any, context: Any) -> Any:  # noqa: ANN401 - gRPC has no types
+    async def call(self: ProviderServicer, request: Any, context: Any) -> Any:
         try:
             return await method(self, request, context)
         except PluginError as error:

@@ -14,7 +14,7 @@ __all__ = ["Row", "Session"]
 class Row(Protocol):
     """One row of an answer, by column."""
 
-    def __getitem__(self, key: str) -> Any:  # noqa: ANN401 - the column decides the type
+    def __getitem__(self, key: str) -> Any:
         """The value of a column."""
 
     def items(self) -> Iterator[tuple[str, Any]]:
@@ -39,7 +39,7 @@ class Session(Protocol):
     async def fetchrow(self, query: str, *args: object) -> Row | None:
         """The first row of a query."""
 
-    async def fetchval(self, query: str, *args: object) -> Any:  # noqa: ANN401 - the column decides the type
+    async def fetchval(self, query: str, *args: object) -> Any:
         """The first column of the first row, None without one."""
 
     def transaction(self) -> AbstractAsyncContextManager[object]:

@@ -1,0 +1,1 @@
+"""The conformance suite: one behaviour for every `postgresql` plugin."""
