@@ -205,9 +205,15 @@ async def run_async_migrations(section: Mapping[str, str], url: str) -> None:
 
 
 async def run_on(engine: AsyncEngine) -> None:
-    """Run on an engine that a caller handed in."""
-    async with engine.connect() as connection:
-        await connection.run_sync(do_run_migrations)
+    """Run on an engine that a caller handed in; its pool is left empty.
+
+    A connection belongs to the event loop that opened it, and this one ends.
+    """
+    try:
+        async with engine.connect() as connection:
+            await connection.run_sync(do_run_migrations)
+    finally:
+        await engine.dispose()
 
 
 def refuse_running_loop() -> None:

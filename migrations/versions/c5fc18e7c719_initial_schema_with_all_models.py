@@ -109,10 +109,16 @@ def upgrade() -> None:
         " ('pending', 'assigned', 'in_progress', 'completed', 'failed', 'escalated')"
     )
     _create_clients()
+    _create_client_profile_entries()
     _create_tasks()
-    _create_artifacts()
-    _create_skills()
-    _create_logs()
+    _create_escalations()
+    _create_task_artifacts()
+    _create_feedback_entries()
+    _create_document_embeddings()
+    _create_skill_files()
+    _create_skill_embeddings()
+    _create_agent_logs()
+    _create_agent_metrics()
 
 
 def downgrade() -> None:
@@ -142,6 +148,9 @@ def _create_clients() -> None:
         _check("clients", "ssn_last4_four_digits", "ssn_last4 ~ '^[0-9]{4}$'"),
         comment="Taxpayers whom the practice works for",
     )
+
+
+def _create_client_profile_entries() -> None:
     op.create_table(
         "client_profile_entries",
         _identity_key(),
@@ -185,6 +194,9 @@ def _create_tasks() -> None:
     )
     op.create_index(op.f("ix_tasks_client_id"), "tasks", ["client_id"])
     op.create_index(op.f("ix_tasks_status_agent_type"), "tasks", ["status", "agent_type"])
+
+
+def _create_escalations() -> None:
     op.create_table(
         "escalations",
         _identity_key(),
@@ -202,7 +214,7 @@ def _create_tasks() -> None:
     op.create_index(op.f("ix_escalations_task_id"), "escalations", ["task_id"])
 
 
-def _create_artifacts() -> None:
+def _create_task_artifacts() -> None:
     op.create_table(
         "task_artifacts",
         _identity_key(),
@@ -217,6 +229,9 @@ def _create_artifacts() -> None:
         comment="Outputs of tasks",
     )
     op.create_index(op.f("ix_task_artifacts_task_id"), "task_artifacts", ["task_id"])
+
+
+def _create_feedback_entries() -> None:
     op.create_table(
         "feedback_entries",
         _identity_key(),
@@ -238,6 +253,9 @@ def _create_artifacts() -> None:
         comment="Human corrections of what agents produced",
     )
     op.create_index(op.f("ix_feedback_entries_task_id"), "feedback_entries", ["task_id"])
+
+
+def _create_document_embeddings() -> None:
     op.create_table(
         "document_embeddings",
         _identity_key(),
@@ -262,7 +280,7 @@ def _create_artifacts() -> None:
     op.create_index(op.f("ix_document_embeddings_client_id"), "document_embeddings", ["client_id"])
 
 
-def _create_skills() -> None:
+def _create_skill_files() -> None:
     op.create_table(
         "skill_files",
         _uuid_key(),
@@ -275,6 +293,9 @@ def _create_skills() -> None:
         sa.UniqueConstraint("name", "version", name=op.f("uq_skill_files_name_version")),
         comment="Instructions for agents",
     )
+
+
+def _create_skill_embeddings() -> None:
     op.create_table(
         "skill_embeddings",
         _identity_key(),
@@ -288,7 +309,7 @@ def _create_skills() -> None:
     )
 
 
-def _create_logs() -> None:
+def _create_agent_logs() -> None:
     op.create_table(
         "agent_logs",
         _identity_key(),
@@ -313,6 +334,9 @@ def _create_logs() -> None:
     op.create_index(
         op.f("ix_agent_logs_task_id_created_at"), "agent_logs", ["task_id", "created_at"]
     )
+
+
+def _create_agent_metrics() -> None:
     counts = ("tasks_completed", "tasks_failed", "tasks_escalated")
     tokens = ("input_tokens", "output_tokens")
     op.create_table(
