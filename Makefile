@@ -30,7 +30,8 @@ psql: ## Open psql as the application
 	@$(TOOLCHAIN) psql --stack $(STACK)
 
 test: ## Run all tests, on the real engine and a real PostgreSQL 17
-	@$(TOOLCHAIN) install --dev
+	@$(TOOLCHAIN) venv --dev
+	@$(TOOLCHAIN) install --plugin postgresql
 	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(TESTS)
 
 lint: ## Check style and types

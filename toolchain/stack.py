@@ -118,15 +118,22 @@ class Stack:
             self._copy.write_text(text)
 
     def _initialise(self) -> None:
-        if not self._own_backend and _SALT.search(self._copy.read_text()):
-            return
+        folder = versions.ROOT
+        if not self._own_backend:
+            if _SALT.search(self._copy.read_text()):
+                return
+            # `stack init` writes into the configuration file beside Pulumi.yaml, and takes no
+            # other: so it is run beside a copy of that, where the file is ours.
+            folder = FOLDER
+            shutil.copy(versions.ROOT / "Pulumi.yaml", folder)
         try:
             run.output(
-                self._command("stack", "init", "--no-select", "--non-interactive"),
+                [str(engine.locate()), "stack", "init", "--no-select", "--non-interactive",
+                 "--stack", self.name],
                 env=self._environment,
-                cwd=versions.ROOT,
+                cwd=folder,
                 timeout=120,
-            )
+            )  # fmt: skip - one command
         except run.CommandError as exc:
             if "already exists" not in str(exc):
                 raise ToolchainError(f"the stack {self.name} can't be made: {exc}") from exc

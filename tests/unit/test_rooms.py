@@ -1,0 +1,93 @@
+"""The rules that keep the rooms apart."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_ROOT = Path(__file__).parents[2]
+# Where Pulumi's SDK may be imported; everything else works without it.
+_PULUMI_ROOMS = (
+    "__main__.py",
+    "infra/settings.py",
+    "infra/dynamic.py",
+    "infra/password.py",
+    "infra/servers/",
+    "infra/database.py",
+    "infra/schema/resource.py",
+    "policy/",
+    "tests/",
+    "toolchain/plugins/",
+)
+
+
+def _modules() -> list[Path]:
+    tracked = subprocess.run(
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "*.py"],
+        cwd=_ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout.split()
+    return [Path(name) for name in tracked if (_ROOT / name).exists()]
+
+
+def _imports(path: Path) -> set[str]:
+    found: set[str] = set()
+    for node in ast.walk(ast.parse((_ROOT / path).read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
+
+
+def test_pulumi_is_imported_only_where_the_graph_is_declared() -> None:
+    """Planning, applying and the servers' mechanics run without Pulumi."""
+    strangers = [
+        str(path)
+        for path in _modules()
+        if not str(path).startswith(_PULUMI_ROOMS)
+        and _imports(path) & {"pulumi", "pulumi_postgresql", "pulumi_docker"}
+    ]
+
+    assert strangers == []
+
+
+def test_migrations_know_neither_infra_nor_pulumi() -> None:
+    """They work with the plain `alembic` command and a URL."""
+    own = [path for path in _modules() if path.parts[0] == "migrations"]
+
+    assert own
+    for path in own:
+        assert not _imports(path) & {"infra", "pulumi", "toolchain"}, path
+
+
+def test_the_toolchain_needs_the_standard_library_alone() -> None:
+    """It runs before there is any environment to import something from."""
+    own = [
+        path
+        for path in _modules()
+        if path.parts[0] == "toolchain" and path.parts[1] != "plugins"
+    ]
+
+    assert own
+    for path in own:
+        assert _imports(path) <= sys.stdlib_module_names | {"toolchain"}, path
+
+
+def test_the_entry_point_reads_as_a_summary() -> None:
+    """The program stays under 60 lines."""
+    assert len((_ROOT / "__main__.py").read_text().splitlines()) < 60
+
+
+@pytest.mark.parametrize("module", ["infra.servers.cluster", "infra.schema.online"])
+def test_mechanics_load_without_pulumi(module: str) -> None:
+    """No import further down brings the SDK in by the back door."""
+    code = f"import sys, {module}; sys.exit('pulumi' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], cwd=_ROOT, check=False).returncode == 0
