@@ -89,7 +89,6 @@ def _parser() -> argparse.ArgumentParser:
         dest="command",
         required=True,
         metavar="COMMAND",
-        prog=parser.prog,  # found out by formatting a help text otherwise, 7 ms
     )
     for name, text in (_HELP | _STACK).items():
         command = commands.add_parser(name, help=text, description=text)

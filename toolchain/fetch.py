@@ -2,12 +2,14 @@
 
 import base64
 import re
+import socket
 import ssl
 import threading
 import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from typing import Any
 from toolchain import progress
 from toolchain.errors import ToolchainError
 
-__all__ = ["LIMIT", "download", "reachable", "redact", "text"]
+__all__ = ["LIMIT", "connects", "download", "reachable", "redact", "text"]
 
 LIMIT = 10.0
 """Seconds until the first byte of an answer; a route without network ends within it."""
@@ -75,6 +77,26 @@ def reachable(url: str, *, limit: float = LIMIT) -> str:
     return ""
 
 
+def connects(url: str, *, limit: float = LIMIT) -> str:
+    """Tell why no connection to `url`, or to the proxy before it, can be made; else nothing.
+
+    For programs that keep to time limits of their own once they are connected.
+    """
+    parts = urllib.parse.urlsplit(url)
+    proxy = urllib.request.getproxies().get(parts.scheme, "")
+    if proxy and not urllib.request.proxy_bypass(parts.hostname or ""):
+        parts = urllib.parse.urlsplit(proxy if "//" in proxy else f"http://{proxy}")
+    try:
+        address = (parts.hostname or "", parts.port or {"https": 443}.get(parts.scheme, 80))
+    except ValueError:
+        return f"{redact(url)} has no valid port"
+    outcome = _bounded(lambda: socket.create_connection(address, timeout=limit), limit)
+    if isinstance(outcome, Exception):
+        return str(_failure(url, outcome, limit))
+    outcome.close()
+    return ""
+
+
 def redact(url: str) -> str:
     """Give `url` without user name, password and query."""
     return re.sub(r"//[^/@\s]*@", "//", url).partition("?")[0]
@@ -85,35 +107,45 @@ class _AnsweredError(ToolchainError):
 
 
 def _open(url: str, limit: float) -> HTTPResponse:
-    """Open `url` within `limit` seconds in all.
-
-    In a thread, since neither the look-up of a name nor a proxy's handshake heeds a
-    socket's timeout. One that hangs is left to die with the process.
-    """
-    result: list[Any] = []
-    given_up = threading.Event()
-
-    def attempt() -> None:
-        try:
-            answer = urllib.request.urlopen(_request(url), timeout=limit)  # noqa: S310 - the user chooses the address
-            result.append(answer)
-            if given_up.is_set():
-                answer.close()
-        except (OSError, HTTPException, ValueError) as exc:
-            result.append(exc)
-
+    """Open `url` within `limit` seconds in all."""
     begin = time.monotonic()
-    worker = threading.Thread(target=attempt, daemon=True)
-    worker.start()
-    worker.join(limit)
-    given_up.set()
-    outcome = result[0] if result else TimeoutError()
+    outcome: Any = _bounded(
+        lambda: urllib.request.urlopen(_request(url), timeout=limit),  # noqa: S310 - the user chooses the address
+        limit,
+    )
     if isinstance(outcome, Exception):
         raise _failure(url, outcome, time.monotonic() - begin) from outcome
     sock = getattr(getattr(outcome.fp, "raw", None), "_sock", None)
     if sock is not None:  # a file: address has none
         sock.settimeout(_STALL)
     return outcome  # type: ignore[no-any-return] # urlopen is typed as Any by the standard stubs
+
+
+def _bounded(
+    attempt: Callable[[], HTTPResponse | socket.socket], limit: float
+) -> HTTPResponse | socket.socket | Exception:
+    """Give what `attempt` gives or raises within `limit` seconds, else a TimeoutError.
+
+    In a thread, since neither the look-up of a name nor a proxy's handshake heeds a
+    socket's timeout. One that hangs is left to die with the process.
+    """
+    result: list[HTTPResponse | socket.socket | Exception] = []
+    given_up = threading.Event()
+
+    def run() -> None:
+        try:
+            answer = attempt()
+            result.append(answer)
+            if given_up.is_set():
+                answer.close()
+        except (OSError, HTTPException, ValueError) as exc:
+            result.append(exc)
+
+    worker = threading.Thread(target=run, daemon=True)
+    worker.start()
+    worker.join(limit)
+    given_up.set()
+    return result[0] if result else TimeoutError()
 
 
 def _request(url: str) -> urllib.request.Request:

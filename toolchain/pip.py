@@ -1,19 +1,21 @@
 """Wheels through pip, so that whatever index the user has configured holds."""
 
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Sequence
 from functools import cache
 from pathlib import Path
 
-from toolchain import progress, run, versions
+from toolchain import fetch, progress, run, versions
 from toolchain.errors import ToolchainError
 
 __all__ = ["download", "install"]
 
 _TRIES = 3
 _QUICK = 3.0  # seconds within which a failure still allows another try in a 10 s limit
+_DEFAULT_INDEX = "from pip._internal.models.index import PyPI; print(PyPI.simple_url)"
 _TIMEOUT = 10  # seconds of silence on a connection, unless the user has set another
 
 
@@ -60,7 +62,11 @@ def install(
 
 
 def _pip(arguments: Sequence[str], label: str, *, python: str = "") -> None:
-    command = [*_command(python), *arguments, "--no-input", "--retries=1", *_timeout()]
+    pip = _command(python)
+    offline = _unreachable(pip[:3])
+    command = [*pip, *arguments, "--no-input", "--retries=1", *_timeout()]
+    if offline:
+        command.append("--no-index")  # the user's folders of wheels may still have it all
     unwanted = {"PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER"}  # they'd put files elsewhere
     env = {name: value for name, value in os.environ.items() if name not in unwanted}
     env |= {"PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_ROOT_USER_ACTION": "ignore"}
@@ -72,7 +78,7 @@ def _pip(arguments: Sequence[str], label: str, *, python: str = "") -> None:
             except run.CommandError as exc:
                 quick = time.monotonic() - begin < _QUICK
                 if attempt + 1 == _TRIES or not (seen.progressed or quick):
-                    raise ToolchainError(f"{label}: {_told(exc)}") from exc
+                    raise ToolchainError(f"{label}: {offline or _told(exc)}") from exc
             else:
                 return
 
@@ -121,6 +127,25 @@ def _has_pip(python: str) -> bool:
     except run.CommandError:
         return False
     return True
+
+
+def _unreachable(pip: Sequence[str]) -> str:
+    """Tell why no package index can be reached; an empty text when one can, or it's unknown.
+
+    Pip by itself waits long where packets get lost: its limit is also that for slow answers.
+    """
+    try:
+        settings = run.output([*pip, "config", "list"], timeout=30)
+        default = run.output([pip[0], "-c", _DEFAULT_INDEX], timeout=30)
+    except run.CommandError:
+        return ""
+    found = dict(re.findall(r"^\S*?([a-z-]+)='(.*)'$", settings, re.MULTILINE))
+    if found.get("no-index", "").lower() in {"1", "true", "yes", "on"}:
+        return ""
+    more = found.get("extra-index-url", "").replace("\\n", " ").split()
+    indexes = [found.get("proxy") or found.get("index-url") or default, *more]
+    reasons = [fetch.connects(index, limit=fetch.LIMIT / len(indexes)) for index in indexes]
+    return "no package index: " + "; ".join(reasons) if all(reasons) else ""
 
 
 def _timeout() -> list[str]:

@@ -28,6 +28,12 @@ CLOSED = "http://127.0.0.1:9"
 """Nobody listens on the discard port: a network that isn't there, at once."""
 
 
+@pytest.fixture(autouse=True)
+def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reach the servers of these tests without the proxy that the machine may have."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+
+
 @pytest.fixture
 def cache_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty XDG_CACHE_HOME."""
@@ -59,6 +65,7 @@ class Site:
     Attributes:
         url: its address.
         files: path to content; anything else is a 404.
+        types: path to content type, where one matters.
         asked: the paths that were asked for, in order.
         wait: seconds before the first byte of each answer.
         drip: seconds between the eight pieces of each answer.
@@ -68,6 +75,7 @@ class Site:
 
     url: str = ""
     files: dict[str, bytes] = field(default_factory=dict)
+    types: dict[str, str] = field(default_factory=dict)
     asked: list[str] = field(default_factory=list)
     wait: float = 0
     drip: float = 0
@@ -90,6 +98,7 @@ def site() -> Iterator[Site]:
                 return
             self.send_response(200)
             self.send_header("Content-Length", str(len(content)))
+            self.send_header("Content-Type", state.types.get(self.path, "application/gzip"))
             self.end_headers()
             size = max(1, -(-len(content) // 8))
             with contextlib.suppress(ConnectionError):  # the other side may have given up

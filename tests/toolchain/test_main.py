@@ -67,6 +67,34 @@ def test_standard_library_alone() -> None:
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.usefixtures("cache_home")
+def test_second_install_is_light(bare_path: Path, tmp_path: Path) -> None:
+    """Where all is there, nothing is started and nothing slow is imported: it costs every run."""
+    scripts = engine_scripts(versions.engine()) | {"pulumi-resource-postgresql": "#!/bin/sh\n"}
+    for name, text in scripts.items():
+        executable(bare_path / name, text)
+    slow = "{'subprocess', 'ssl', 'urllib.request', 'tempfile', 'tarfile', 'zipfile'}"
+    code = (
+        "import sys; from toolchain import cli\n"
+        "status = cli.main(['install', '--plugin', 'postgresql'])\n"
+        f"print(status, sorted({slow} & set(sys.modules)))"
+    )
+    for expected in ("0 ['", "0 []\n"):  # the first asks the engine for its version
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-Ic",
+                f"import sys; sys.path.insert(0, {str(versions.ROOT)!r}); {code}",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.startswith(expected), done
+    assert done.stderr == ""
+
+
 @pytest.mark.usefixtures("cache_home", "bare_path")
 def test_no_route_works() -> None:
     """Without any network: one error soon, with each route's reason and what to do by hand."""
