@@ -86,11 +86,13 @@ def test_an_administrator_without_superuser(
 
 
 def test_objects_are_imported(stack: Stack, catalog: Catalog) -> None:
-    """Roles, databases, schemas and extensions come into the stack by their ids, as they are."""
+    """Roles, databases, schemas and extensions come in by their ids; nothing else does."""
     catalog.run('CREATE ROLE "Old\'s" LOGIN CONNECTION LIMIT 4')
     catalog.run('CREATE DATABASE old OWNER "Old\'s" TEMPLATE template0 CONNECTION LIMIT 6')
     catalog.run("CREATE SCHEMA old", "CREATE EXTENSION vector SCHEMA old", database="old")
     stack.declare()
+    with pytest.raises(EngineError, match="does not exist"):
+        stack.adopt(nobody=("postgresql:index/role:Role", "nobody"))
     stack.adopt(
         role=("postgresql:index/role:Role", "Old's"),
         data=("postgresql:index/database:Database", "old"),

@@ -128,6 +128,7 @@ def test_changes_of_the_program_are_made_in_place(stack: Stack, catalog: Catalog
     """No property of a role replaces it, and what is left away goes back to its default."""
     first = role(name="first")
     second = role(name="second")
+    after = {"after": ["first", "second"]}
     stack.up(
         first=first,
         second=second,
@@ -140,14 +141,16 @@ def test_changes_of_the_program_are_made_in_place(stack: Stack, catalog: Catalog
             statement_timeout=1000,
             connection_limit=3,
             valid_until="2030-01-01 00:00:00+00",
-        ),
+        )
+        | after,
     )
     changed = stack.up(
         first=first,
         second=second,
         changed=role(
             name="changed", login=True, password=NEXT, roles=["second"], create_database=True
-        ),
+        )
+        | after,
     )
     assert changed.steps == {"changed": ["update"]}
     stack.assert_settled()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import grpc
 from pulumi.provider.experimental.server import ProviderServicer
+from pulumi.runtime.proto import ReadResponse
 
 from .errors import PluginError
 
@@ -66,6 +67,14 @@ def _polite(method: _Method) -> _Method:
 class Servicer(ProviderServicer):
     """The SDK's service; each method ends in an answer or in one clear message."""
 
+    async def Read(self, request: Any, context: Any) -> ReadResponse:  # noqa: N802 - gRPC's name
+        """Leaves the properties of an object that is not there out, rather than empty.
+
+        The engine takes empty ones for an object without properties, and would import it.
+        """
+        answer: ReadResponse = await super().Read(request, context)  # type: ignore[no-untyped-call]  # the SDK gives it no types
+        return answer if answer.id else ReadResponse()
+
 
 for _name in _METHODS:
-    setattr(Servicer, _name, _polite(getattr(ProviderServicer, _name)))
+    setattr(Servicer, _name, _polite(getattr(Servicer, _name)))
