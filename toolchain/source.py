@@ -27,7 +27,7 @@ def engine_program() -> modules.Program:
         package=ENGINE,
         label=f"the Pulumi engine {versions.engine()}",
         ldflags=f"-s -w {version}",
-        about="about 6 minutes on 2 cores the first time",
+        about="about 6 minutes on 2 cores the first time, and 4 GB of disk",
     )
 
 
