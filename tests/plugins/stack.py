@@ -71,6 +71,8 @@ class Stack:
             "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "conformance",
             "PULUMI_SKIP_UPDATE_CHECK": "true",
+            # The plugin is on PATH; a look for another one takes seconds in a closed network.
+            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_DEBUG_COMMANDS": "true",  # which `--event-log` belongs to
             "PULUMI_DIY_BACKEND_NO_LEGACY_WARNING": "true",
         }

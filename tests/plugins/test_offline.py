@@ -95,10 +95,10 @@ def make(urn: str, **values: object) -> tuple[str, object]:
     return "Create", provider_pb2.CreateRequest(urn=urn, properties=struct(**values))
 
 
-@pytest.fixture
-def plugin_process(tmp_path: Path) -> Iterator[Plugin]:
+@pytest.fixture(scope="module")
+def plugin_process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plugin]:
     """The plugin in a folder of its own, which must print nothing but its port."""
-    plugin = Plugin(tmp_path / "installed")
+    plugin = Plugin(tmp_path_factory.mktemp("offline") / "installed")
     yield plugin
     assert plugin.stop() == ""
 
@@ -160,6 +160,7 @@ def test_failures_are_one_message_without_secrets(
     taken, function = (str(answer) for answer in answers)
     assert "role 'taken' cannot be made" in taken
     assert "already exists" in taken
+    assert "pulumi import" in taken
     assert "postgresql:index/function:Function" in function
     assert "covers only Role, Database" in function
     for text in (taken, function):
@@ -207,6 +208,29 @@ def test_a_name_that_postgresql_would_cut_is_refused(plugin_process: Plugin) -> 
     assert [failure.property for failure in long.failures] == ["name"]
     assert "64 bytes" in long.failures[0].reason
     assert list(fitting.failures) == []
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"objectType": "nonsense"}, {"objectType"}),
+        ({"objectType": "table"}, {"schema"}),
+        ({"objectType": "column", "schema": "s", "objects": ["t"]}, {"columns"}),
+        ({"objectType": "database", "columns": ["c"], "objects": ["t"]}, {"columns", "objects"}),
+        ({"objectType": "schema", "schema": "s", "privileges": ["CONNECT"]}, {"privileges"}),
+        ({"objectType": "database", "role": None, "grantee": "x"}, {"role", "grantee"}),
+        ({"objectType": "database", "withGrantOption": "maybe"}, {"withGrantOption"}),
+    ],
+)
+def test_grants_that_make_no_sense_are_refused(
+    plugin_process: Plugin, wrong: dict[str, object], named: set[str]
+) -> None:
+    """Each wrong, missing or unknown property is told by its name."""
+    news = {"role": "r", "database": "d", "privileges": ["ALL"], **wrong}
+    request = provider_pb2.CheckRequest(urn=GRANT, news=struct(**news))
+    (answer,) = plugin_process.call(("Check", request))
+    assert isinstance(answer, provider_pb2.CheckResponse)
+    assert {failure.property for failure in answer.failures} == named
 
 
 def test_the_plugin_ends_with_the_engine(tmp_path: Path) -> None:

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresqlProvider"]
 
+_TAKEN = ("42710", "42P04", "42P06")
+"""What PostgreSQL answers where a role, database or schema of that name exists."""
+
 
 class PostgresqlProvider(engine.Provider):
     """Answers the engine for the resources of `pulumi_postgresql` that `RESOURCES` lists."""
@@ -233,6 +236,8 @@ async def _doing(what: str, values: Values, work: Awaitable[_Result]) -> _Result
         return await work
     except OperationFailedError as error:
         message = f"{what}: {error}"
+        if getattr(error.__cause__, "sqlstate", "") in _TAKEN:
+            message += "; nothing was changed; to take it over, bring it in with `pulumi import`"
         for key in ("password", "passwordWo"):
             if secret := props.text(values, key):
                 message = message.replace(secret, "[secret]")
