@@ -66,6 +66,7 @@ class Stack:
         status = self._pulumi("destroy", "--yes", "--skip-preview")
         if status == 0 and not self._own_backend:
             self._forget()
+            print(f"Stack {self.name} is gone, with all that it made.")
         return status
 
     def url(self) -> int:
@@ -100,7 +101,8 @@ class Stack:
         # its download site for the plugins of all Python packages, at every run.
         added = {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
         if not self._own_backend:
-            _BACKEND.mkdir(parents=True, exist_ok=True)
+            _make_folder()
+            _BACKEND.mkdir(exist_ok=True)
             added["PULUMI_BACKEND_URL"] = f"file://{quote(str(_BACKEND))}"
         if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & set(os.environ):
             added["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase_file())
@@ -128,8 +130,15 @@ class Stack:
             shutil.copy(versions.ROOT / "Pulumi.yaml", folder)
         try:
             run.output(
-                [str(engine.locate()), "stack", "init", "--no-select", "--non-interactive",
-                 "--stack", self.name],
+                [
+                    str(engine.locate()),
+                    "stack",
+                    "init",
+                    "--no-select",
+                    "--non-interactive",
+                    "--stack",
+                    self.name,
+                ],
                 env=self._environment,
                 cwd=folder,
                 timeout=120,
@@ -213,10 +222,20 @@ class Stack:
             shutil.rmtree(FOLDER)
 
 
+def _make_folder() -> None:
+    try:
+        FOLDER.mkdir(mode=0o700, exist_ok=True)
+    except OSError as exc:
+        raise ToolchainError(
+            f"{FOLDER} can't be made: {exc.strerror}. It holds the local stacks' state; make "
+            "the checkout writable, or set PULUMI_BACKEND_URL to a backend of your own"
+        ) from exc
+
+
 def _passphrase_file() -> Path:
     """Give the file with the local backend's passphrase, generated at its first use."""
     if not _PASSPHRASE.exists():
-        FOLDER.mkdir(exist_ok=True)
+        _make_folder()
         aside = _PASSPHRASE.with_suffix(f".{os.getpid()}")
         with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
             file.write(secrets.token_urlsafe(32))

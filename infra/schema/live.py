@@ -40,8 +40,10 @@ async def _revisions(url: str, where: str) -> tuple[str, ...]:
     try:
         connection = await asyncpg.connect(url, timeout=_SECONDS)
         try:
-            # Wherever the role's search_path finds it, as Alembic does.
-            if await connection.fetchval("SELECT to_regclass('alembic_version')") is None:
+            # In the schema where Alembic would make it, not in any that the search_path has:
+            # another application's table there would answer for ours.
+            table = "quote_ident(current_schema()) || '.alembic_version'"
+            if await connection.fetchval(f"SELECT to_regclass({table})") is None:
                 return ()
             rows = await connection.fetch("SELECT version_num FROM alembic_version ORDER BY 1")
             return tuple(row["version_num"] for row in rows)

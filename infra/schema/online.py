@@ -44,6 +44,9 @@ def _carry_out(task: dict[str, str]) -> dict[str, Any]:
     ran: list[str] = []
     if task["command"] != "heads":
         config.attributes["url"] = task["url"]
+        # For an env.py that reads the variable alone; and the user's own, which may name
+        # another database, must not win. Set from inside, it is in no process list.
+        os.environ["DATABASE_URL"] = task["url"]
         _listen(ran)
         if task["command"] == "upgrade":
             command.upgrade(config, "head")

@@ -11,6 +11,7 @@ import os
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import time
 from contextlib import contextmanager, suppress
@@ -119,6 +120,21 @@ class Cluster:
             raise ClusterError(msg)
         return True
 
+    def identifier(self) -> str | None:
+        """Give the cluster's system identifier, None where there is no cluster of this owner.
+
+        Raises:
+            ClusterError: As `exists`.
+        """
+        if not self.exists:
+            return None
+        try:
+            # It is the first field of the control file (pg_control.h), in native byte order.
+            return str(struct.unpack("=Q", (self.data / "global/pg_control").read_bytes()[:8])[0])
+        except (OSError, struct.error) as exc:
+            msg = f"The cluster in {self.data} has no readable global/pg_control; it was kept."
+            raise ClusterError(msg) from exc
+
     def _refuse_foreign_files(self) -> None:
         if not os.path.lexists(self.data):
             return
@@ -140,19 +156,20 @@ class Cluster:
         """Give the process id of the running server, None where none runs."""
         try:
             pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-            os.kill(pid, 0)
-        except PermissionError:
-            return pid  # there, under another account
         except (OSError, ValueError):
             return None
-        return pid if self._is_ours(pid) else None
+        return pid if self._is_alive(pid) else None
 
-    def _is_ours(self, pid: int) -> bool:
-        """Tell a server from a stranger that got its number after a crash or a reboot."""
+    def _is_alive(self, pid: int) -> bool:
+        """Tell our server from a stranger that got its number after a crash or a reboot."""
         try:
-            return Path(f"/proc/{pid}/cwd").resolve() == self.data.resolve()
+            os.kill(pid, 0)
+            return Path(f"/proc/{pid}/cwd").resolve(strict=True) == self.data.resolve()
+        except ProcessLookupError:
+            return False
         except OSError:
-            return not Path("/proc/self").exists()  # without procfs, believe the file
+            # Dead and not reaped yet; or no procfs on this system: then believe the file.
+            return not Path("/proc/self").exists()
 
     def running_port(self) -> int | None:
         """Give the port of the running server, None where none runs."""
@@ -301,7 +318,7 @@ class Cluster:
             os.kill(pid, number)
             deadline = time.monotonic() + _STOP_SECONDS
             while time.monotonic() < deadline:
-                if self.pid() is None:
+                if not self._is_alive(pid):
                     return
                 time.sleep(0.05)
         msg = f"The server in {self.data} (process {pid}) did not stop; its data was kept."

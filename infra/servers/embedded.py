@@ -124,12 +124,13 @@ class EmbeddedProvider(Provider):
         if not known([news[key] for key in _INPUTS]):
             return dynamic.DiffResult(changes=True)
         if news["data_dir"] != olds["data_dir"] or news["owner"] != olds["owner"]:
-            return dynamic.DiffResult(changes=True, replaces=["data_dir"])
-        if not _cluster(olds).exists:
-            print(f"no cluster in {olds['data_dir']}: it will be made anew, empty")  # noqa: T201 - the engine shows it
+            # The old one first: both may be meant for the same port.
             return dynamic.DiffResult(
-                changes=True, replaces=["cluster"], delete_before_replace=True
+                changes=True, replaces=["data_dir"], delete_before_replace=True
             )
+        if _cluster(olds).identifier() != olds["cluster"]:
+            print(f"the cluster in {olds['data_dir']} is gone: a new one replaces it")  # noqa: T201 - the engine shows it
+            return dynamic.DiffResult(changes=True, replaces=["cluster"])
         same = all(news[key] == olds[key] for key in _INPUTS)
         if same and not _is_up(olds):
             print(f"the server in {olds['data_dir']} is down: it will be started")  # noqa: T201 - as above
@@ -167,16 +168,16 @@ class EmbeddedProvider(Provider):
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Report whether the server runs; a cluster that is gone is gone from the state too."""
-        if not _cluster(props).exists:
+        if _cluster(props).identifier() != props["cluster"]:
             return dynamic.ReadResult("", {})
         status = "running" if _is_up(props) else "stopped"
         inputs = {key: props[key] for key in _INPUTS}
         return dynamic.ReadResult(id_, {**props, "status": status}, inputs)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Stop the server and remove its data directory."""
+        """Stop the server and remove its data directory; a newer cluster there is kept."""
         cluster = _cluster(props)
-        if cluster.exists:
+        if cluster.identifier() == props["cluster"]:
             cluster.stop()
             cluster.remove()
 

@@ -1,0 +1,142 @@
+"""One stack of the real project, driven by the real engine, in a folder of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+
+import toolchain
+
+__all__ = ["ROOT", "Outcome", "Project"]
+
+ROOT = Path(__file__).parents[2]
+_PARTS = ("__main__.py", "Pulumi.yaml", ".venv", "infra", "toolchain")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What one command of the engine did.
+
+    Attributes:
+        status: Its exit status.
+        text: Everything that it printed.
+    """
+
+    status: int
+    text: str
+
+
+class Project:
+    """A checkout in miniature: the code by links, the migrations and the state its own."""
+
+    def __init__(self, folder: Path) -> None:
+        """Lay the project out in the empty folder `folder`."""
+        self.folder = folder
+        self.data = folder / "data"
+        for part in _PARTS:
+            (folder / part).symlink_to(ROOT / part)
+        self.migrations = folder / "migrations"
+        self._copy(ROOT / "migrations", self.migrations)
+        (folder / "state").mkdir()
+        self.environment = (
+            os.environ
+            | toolchain.environment()
+            | {
+                "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
+                "PULUMI_CONFIG_PASSPHRASE": "tests",
+                "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+                "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/of-the-user",
+            }
+        )  # fmt: skip - the exceptions below the rule
+        self.pulumi("stack", "init", "test")
+        self.configure(dataDir=str(self.data))
+
+    @staticmethod
+    def _copy(source: Path, target: Path) -> None:
+        tracked = [path for path in source.rglob("*") if path.suffix != ".pyc" and path.is_file()]
+        for path in tracked:
+            place = target / path.relative_to(source)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+
+    def pulumi(self, *arguments: str, check: bool = True) -> Outcome:
+        """Run one command of the engine without anybody to answer it."""
+        done = subprocess.run(
+            ["pulumi", "--non-interactive", *arguments],
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+        outcome = Outcome(status=done.returncode, text=done.stdout)
+        if check and done.returncode:
+            msg = f"pulumi {' '.join(arguments)} ended with {done.returncode}:\n{done.stdout}"
+            raise AssertionError(msg)
+        return outcome
+
+    def configure(self, **values: str) -> None:
+        """Set keys of the stack's configuration."""
+        for key, value in values.items():
+            self.pulumi("config", "set", f"groundwork:{key}", "--", value)
+
+    def up(self, *options: str, check: bool = True) -> Outcome:
+        """Run `pulumi up` as `make up` does."""
+        return self.pulumi(
+            "up", "--yes", "--skip-preview", "--stack", "test", *options, check=check
+        )
+
+    def preview(self, *options: str, check: bool = True) -> Outcome:
+        """Run `pulumi preview`."""
+        return self.pulumi("preview", "--stack", "test", *options, check=check)
+
+    def steps(self) -> dict[str, str]:
+        """Give what a preview would do: the operation of each resource by its name."""
+        done = subprocess.run(
+            ["pulumi", "preview", "--json", "--non-interactive", "--stack", "test"],
+            cwd=self.folder,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=True,
+            timeout=300,
+        )
+        steps = json.loads(done.stdout)["steps"]
+        return {step["urn"].rpartition("::")[2]: step["op"] for step in steps}
+
+    def outputs(self) -> dict[str, Any]:
+        """Give the stack's outputs with their secrets."""
+        outputs: dict[str, Any] = json.loads(
+            self.pulumi("stack", "output", "--json", "--show-secrets", "--stack", "test").text
+        )
+        return outputs
+
+    def state(self) -> str:
+        """Give the state as it is stored."""
+        return (self.folder / "state/.pulumi/stacks/groundwork/test.json").read_text()
+
+    def pid(self) -> int:
+        """Give the process id of the stack's server."""
+        return int((self.data / "postmaster.pid").read_text().split("\n")[0])
+
+    def query(self, sql: str, *, url: str = "") -> list[tuple[Any, ...]]:
+        """Run SQL on the stack's database, as the application or by another URL."""
+
+        async def query() -> list[tuple[Any, ...]]:
+            connection = await asyncpg.connect(url or self.outputs()["url"])
+            try:
+                return [tuple(row) for row in await connection.fetch(sql)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(query())

@@ -1,0 +1,401 @@
+"""The mechanics of the embedded server, on real data directories and real processes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from infra.servers import probe
+from infra.servers.account import server_account
+from infra.servers.binaries import Binaries, BinariesError, locate
+from infra.servers.cluster import HOST, SUPERUSER, Cluster, ClusterError, free_port
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_ROOT = Path(__file__).parents[2]
+_PASSWORD = "first"  # noqa: S105 - of a throwaway cluster
+_OWNER = "groundwork/test"
+
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who has other users")
+
+
+@pytest.fixture(scope="session")
+def binaries(scratch: Path) -> Binaries:
+    """The programs that a user's stack would take."""
+    return locate(configured="", account=server_account(scratch / "none"))
+
+
+@pytest.fixture
+def place(scratch: Path) -> Iterator[Path]:
+    """A folder of the test's own that the server's account can enter."""
+    folder = scratch / f"cluster-{os.urandom(4).hex()}"
+    folder.mkdir(mode=0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def cluster(place: Path) -> Iterator[Cluster]:
+    """A cluster that is not made yet."""
+    data = place / "data"
+    made = Cluster(data=data, owner=_OWNER, account=server_account(data))
+    yield made
+    if (data / "postmaster.pid").exists():
+        made.stop()
+
+
+def _run(cluster: Cluster, binaries: Binaries, *, password: str = _PASSWORD) -> int:
+    """Start the cluster on a free port and wait for it."""
+    for _ in range(5):
+        port = free_port()
+        try:
+            cluster.start(binaries, port)
+        except ClusterError:
+            continue  # another worker took that port meanwhile
+        _ask(port, password)
+        return port
+    pytest.fail("no port could be had")
+
+
+def _ask(port: int, password: str = _PASSWORD) -> probe.Identity:
+    return probe.wait(host=HOST, port=port, user=SUPERUSER, password=password, seconds=20)
+
+
+def _query(port: int, sql: str, *, password: str = _PASSWORD) -> Any:
+    async def query() -> Any:
+        connection = await asyncpg.connect(
+            host=HOST, port=port, user=SUPERUSER, password=password, database="postgres"
+        )
+        try:
+            return await connection.fetchval(sql)
+        finally:
+            await connection.close()
+
+    return asyncio.run(query())
+
+
+def _tree(folder: Path) -> list[tuple[str, int]]:
+    return sorted((str(path), path.stat().st_mtime_ns) for path in folder.rglob("*"))
+
+
+def test_a_cluster_comes_and_goes_without_a_trace(
+    cluster: Cluster, binaries: Binaries, place: Path
+) -> None:
+    """Made, started, stopped and removed, it leaves no process and no file."""
+    cluster.make(binaries, _PASSWORD)
+    port = _run(cluster, binaries)
+    pid = cluster.pid()
+    assert pid is not None
+    assert cluster.running_port() == port
+
+    cluster.stop()
+    cluster.remove()
+
+    assert list(place.iterdir()) == []
+    with pytest.raises(probe.ProbeError):
+        probe.ask(host=HOST, port=port, user=SUPERUSER, password=_PASSWORD, seconds=1)
+    assert cluster.pid() is None
+
+
+def test_a_cluster_is_made_as_promised(cluster: Cluster, binaries: Binaries) -> None:
+    """PostgreSQL 17 on loopback alone: SCRAM, checksums, UTF-8 and a locale that never moves."""
+    cluster.make(binaries, _PASSWORD)
+    port = _run(cluster, binaries)
+
+    assert _ask(port).version.startswith("17.")
+    assert _ask(port).cluster == cluster.identifier()
+    wanted = {
+        "listen_addresses": HOST,
+        "unix_socket_directories": "",
+        "password_encryption": "scram-sha-256",
+        "data_checksums": "on",
+        "server_encoding": "UTF8",
+    }
+    for name, value in wanted.items():
+        assert _query(port, f"SELECT current_setting('{name}')") == value, name
+    locale = "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = 'template0'"
+    assert _query(port, locale) == "bC.UTF-8"
+    rules = "SELECT string_agg(DISTINCT auth_method, ',') FROM pg_hba_file_rules"
+    assert _query(port, rules) == "scram-sha-256"
+
+
+def test_a_killed_server_recovers_with_its_rows(cluster: Cluster, binaries: Binaries) -> None:
+    """After kill -9 the next start replays the log; what was committed is there."""
+    cluster.make(binaries, _PASSWORD)
+    port = _run(cluster, binaries)
+    _query(port, "CREATE TABLE kept AS SELECT 42 AS answer")
+    pid = cluster.pid()
+    assert pid is not None
+    os.kill(pid, signal.SIGKILL)
+    while cluster.pid() is not None:
+        time.sleep(0.01)
+
+    again = _run(cluster, binaries)
+
+    assert _query(again, "SELECT answer FROM kept") == 42
+
+
+def test_a_stranger_with_the_old_process_id_is_not_taken_for_the_server(
+    cluster: Cluster, binaries: Binaries
+) -> None:
+    """After a reboot the number in the lock file may be anybody's; nobody is signalled."""
+    cluster.make(binaries, _PASSWORD)
+    (cluster.data / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster.data}\n0\n15432\n")
+
+    assert cluster.pid() is None
+    cluster.stop()  # would end this test if it believed the file
+    (cluster.data / "postmaster.pid").unlink()
+
+
+def test_the_server_carries_nothing_of_the_program_that_started_it(
+    cluster: Cluster, binaries: Binaries, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No secret of the caller's environment lives on in the server's."""
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "caller-secret")
+    monkeypatch.setenv("PGPORT", "1")
+    cluster.make(binaries, _PASSWORD)
+    _run(cluster, binaries)
+
+    environment = Path(f"/proc/{cluster.pid()}/environ").read_text()
+    assert "caller-secret" not in environment
+    assert "PGPORT" not in environment
+
+
+def test_a_password_is_set_while_the_server_is_down(cluster: Cluster, binaries: Binaries) -> None:
+    """The new one is let in, the old one is not, and neither is in the log."""
+    new = 'it\'s; \\ "new" %41'
+    cluster.make(binaries, _PASSWORD)
+    with (cluster.data / "postgresql.conf").open("a") as conf:
+        conf.write("log_statement = 'all'\n")
+
+    cluster.set_password(binaries, new)
+    port = _run(cluster, binaries, password=new)
+
+    with pytest.raises(probe.RefusedError, match="password authentication failed"):
+        _ask(port, _PASSWORD)
+    log = (cluster.data / "server.log").read_text()
+    assert "new" not in log.replace("new connection", "")
+    assert _PASSWORD not in log
+
+
+def test_a_taken_port_is_told_and_the_data_is_untouched(
+    cluster: Cluster, binaries: Binaries
+) -> None:
+    """The message names the port and the key to set."""
+    cluster.make(binaries, _PASSWORD)
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        before = _tree(cluster.data)
+
+        with pytest.raises(ClusterError, match=rf"Port {port} .* taken .* groundwork:port"):
+            cluster.start(binaries, port)
+
+    assert _tree(cluster.data) == before
+
+
+@pytest.mark.parametrize(
+    ("files", "said"),
+    [
+        ({"PG_VERSION": "15\n"}, "belongs to PostgreSQL 15, and this is PostgreSQL 17"),
+        ({"PG_VERSION": "17\n"}, "that groundwork/test did not make"),
+        (
+            {"PG_VERSION": "17\n", "groundwork.json": '{"owner": "groundwork/prod"}'},
+            "groundwork/prod",
+        ),
+        ({"letters.txt": "dear"}, "not empty and not a PostgreSQL data directory"),
+    ],
+)
+def test_what_is_not_ours_is_refused_and_kept(
+    cluster: Cluster, binaries: Binaries, files: dict[str, str], said: str
+) -> None:
+    """Another major version, another stack's cluster, or no cluster at all."""
+    cluster.data.mkdir()
+    for name, text in files.items():
+        (cluster.data / name).write_text(text)
+    before = _tree(cluster.data)
+
+    with pytest.raises(ClusterError, match=said):
+        cluster.make(binaries, _PASSWORD)
+    with pytest.raises(ClusterError, match=said):
+        cluster.remove()
+
+    assert _tree(cluster.data) == before
+
+
+def test_an_empty_folder_is_taken(cluster: Cluster, binaries: Binaries) -> None:
+    """A folder that an administrator has prepared needs no other place."""
+    cluster.data.mkdir()
+
+    cluster.make(binaries, _PASSWORD)
+
+    assert cluster.exists
+
+
+def test_leftovers_of_a_killed_run_are_in_nobodys_way(
+    cluster: Cluster, binaries: Binaries, place: Path
+) -> None:
+    """A half-made directory beside the real one is replaced, and goes."""
+    left = place / "data.new"
+    left.mkdir()
+    (left / "PG_VERSION").write_text("17\n")
+
+    cluster.make(binaries, _PASSWORD)
+
+    assert [path.name for path in place.iterdir()] == ["data"]
+
+
+def test_two_runs_at_once_make_one_cluster(cluster: Cluster, binaries: Binaries) -> None:
+    """The second waits and finds the first one's."""
+    with ThreadPoolExecutor(2) as pool:
+        list(pool.map(lambda _: cluster.make(binaries, _PASSWORD), range(2)))
+
+    _run(cluster, binaries)
+
+
+@needs_root
+def test_a_full_disk_is_told_and_leaves_nothing(binaries: Binaries, place: Path) -> None:
+    """Initdb runs out of space: its reason is in the message, its files are gone."""
+    small = place / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", small], check=True)
+    try:
+        small.chmod(0o755)
+        data = small / "data"
+        cluster = Cluster(data=data, owner=_OWNER, account=server_account(data))
+        with pytest.raises(ClusterError, match="No space left on device"):
+            cluster.make(binaries, _PASSWORD)
+        assert list(small.iterdir()) == []
+    finally:
+        subprocess.run(["umount", small], check=True)
+
+
+def test_a_place_that_cannot_be_written_is_told(binaries: Binaries) -> None:
+    """The message names the place, the reason and the key to set."""
+    data = Path("/proc/groundwork/data")
+    cluster = Cluster(data=data, owner=_OWNER, account=server_account(data))
+
+    with pytest.raises(ClusterError, match=r"/proc/groundwork: .*groundwork:dataDir"):
+        cluster.make(binaries, _PASSWORD)
+
+
+@needs_root
+def test_a_folder_that_the_servers_account_cannot_enter_is_told(
+    binaries: Binaries, place: Path
+) -> None:
+    """Root's own folders are closed to the user that runs the server."""
+    closed = place / "closed"
+    closed.mkdir(mode=0o700)
+    data = closed / "data"
+    cluster = Cluster(data=data, owner=_OWNER, account=server_account(data))
+
+    with pytest.raises(ClusterError, match="may not enter"):
+        cluster.make(binaries, _PASSWORD)
+
+    assert list(closed.iterdir()) == []
+
+
+@needs_root
+def test_root_runs_the_server_as_another_user(cluster: Cluster, binaries: Binaries) -> None:
+    """Neither the process nor its files are root's."""
+    cluster.make(binaries, _PASSWORD)
+    _run(cluster, binaries)
+
+    assert Path(f"/proc/{cluster.pid()}").stat().st_uid == cluster.account.uid != 0
+    assert cluster.data.stat().st_uid == cluster.account.uid
+    assert server_account(cluster.data) == cluster.account
+
+
+@needs_root
+def test_a_normal_user_runs_the_server_as_themselves(binaries: Binaries, place: Path) -> None:
+    """The same code, started by somebody who is not root."""
+    python = Path("/usr/bin/python3")
+    if not python.exists() or sys.version_info < (3, 11):
+        pytest.skip("no /usr/bin/python3, which a normal user could start")
+    home = place / "home"
+    home.mkdir()
+    shutil.chown(home, "nobody")
+    script = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path\n"
+        "from infra.servers.account import server_account\n"
+        "from infra.servers.binaries import Binaries\n"
+        "from infra.servers.cluster import Cluster, free_port\n"
+        "binaries = Binaries(folder=Path(sys.argv[2]), version='17')\n"
+        "data = Path(sys.argv[3])\n"
+        "cluster = Cluster(data=data, owner='p/s', account=server_account(data))\n"
+        "cluster.make(binaries, 'secret'); cluster.start(binaries, free_port())\n"
+        "assert cluster.pid(); cluster.stop(); cluster.remove(); print('done')\n"
+    )
+    copy = place / "code"
+    for package in ("infra", "toolchain"):
+        shutil.copytree(_ROOT / package, copy / package, ignore=shutil.ignore_patterns("*.pyc"))
+    shutil.copy(_ROOT / "pyproject.toml", copy)
+
+    done = subprocess.run(
+        [python, "-c", script, copy, binaries.folder, home / "data"],
+        user="nobody",
+        group="nogroup",
+        extra_groups=[],
+        cwd="/",
+        env={"PATH": os.defpath, "HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout.strip() == "done", done.stderr
+
+
+@needs_root
+def test_roots_own_data_directory_is_refused(place: Path) -> None:
+    """A directory of another user is run by that user or by root, and by nobody else."""
+    data = place / "data"
+    data.mkdir()
+    code = (
+        f"import sys, os; sys.path.insert(0, {str(_ROOT)!r})\n"
+        "from pathlib import Path\n"
+        "from infra.servers.account import server_account, AccountError\n"
+        "os.setuid(65534)\n"
+        f"try: server_account(Path({str(data)!r}))\n"
+        "except AccountError as exc: print(exc)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+
+    assert "belongs to the user 'root'" in done.stdout, done.stderr
+
+
+def test_configured_programs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
+    """An empty folder, and one whose PostgreSQL is another version, with the key to set."""
+    account = server_account(tmp_path / "data")
+    with pytest.raises(BinariesError, match=r"groundwork:postgresBin .* has no postgres"):
+        locate(configured=str(tmp_path), account=account)
+
+    for name in ("postgres", "initdb", "pg_ctl"):
+        (tmp_path / name).write_text("#!/bin/sh\necho 'postgres (PostgreSQL) 15.9'\n")
+        (tmp_path / name).chmod(0o755)
+    with pytest.raises(BinariesError, match=r"is 15\.9, not 17"):
+        locate(configured=str(tmp_path), account=account)
+
+
+def test_the_probe_waits_for_a_late_server_and_gives_up_in_words() -> None:
+    """Nobody listens: the message has the place and how long was waited."""
+    port = free_port()
+    begin = time.monotonic()
+    with pytest.raises(probe.ProbeError, match=rf"{HOST}:{port} .*Waited 1 s"):
+        probe.wait(host=HOST, port=port, user=SUPERUSER, password=_PASSWORD, seconds=1)
+    assert time.monotonic() - begin >= 1
