@@ -134,34 +134,21 @@ def test_a_server_that_was_killed_is_started_again_with_its_rows(project: Projec
 
 def test_a_new_revision_is_seen_and_applied(project: Project) -> None:
     """A file more in the history: the schema node alone changes, rows stay."""
-    head = project.outputs()["revision"]
-    (project.migrations / "versions" / "aaaa11112222_more.py").write_text(
-        f'"""More."""\nfrom alembic import op\nrevision = "aaaa11112222"\n'
-        f'down_revision = "{head}"\n'
-        'def upgrade():\n    op.execute("CREATE TABLE more (id int)")\n'
-        'def downgrade():\n    op.execute("DROP TABLE more")\n'
-    )
+    project.query("INSERT INTO clients (name) VALUES ('before')")
+    revision = _revise(project, "CREATE TABLE more (id int)")
 
     changed = {name: op for name, op in project.steps().items() if op != "same"}
     assert changed == {"schema": "update"}
     project.up()
 
-    assert project.outputs()["revision"] == "aaaa11112222"
+    assert project.outputs()["revision"] == revision
     assert project.query("SELECT count(*) FROM more") == [(0,)]  # by default privileges
-    assert project.query("SELECT count(*) > 0 FROM clients") == [(True,)]
+    assert project.query("SELECT count(*) FROM clients WHERE name = 'before'") == [(1,)]
 
 
 def test_a_revision_that_fails_is_undone_and_told(project: Project) -> None:
     """The message is PostgreSQL's; once the file is mended, `up` goes on."""
-    broken = project.migrations / "versions" / "bbbb11112222_broken.py"
-    text = (
-        '"""Broken."""\nfrom alembic import op\nrevision = "bbbb11112222"\n'
-        'down_revision = "aaaa11112222"\n'
-        'def upgrade():\n    op.execute("CREATE TABLE half (id int)")\n'
-        '    op.execute("SELECT 1 / {}")\n'
-        'def downgrade():\n    op.execute("DROP TABLE half")\n'
-    )
-    broken.write_text(text.format(0))
+    revision = _revise(project, "CREATE TABLE half (id int)", "SELECT 1 / 0")
 
     failed = project.up(check=False)
 
@@ -169,39 +156,40 @@ def test_a_revision_that_fails_is_undone_and_told(project: Project) -> None:
     assert "division by zero" in failed.text
     assert "Traceback" not in failed.text
     assert project.query("SELECT to_regclass('app.half')::text") == [(None,)]
-    broken.write_text(text.format(1))
+    file = project.migrations / "versions" / f"{revision}_.py"
+    file.write_text(file.read_text().replace("1 / 0", "1 / 1"))
     project.up()
-    assert project.outputs()["revision"] == "bbbb11112222"
+    assert project.outputs()["revision"] == revision
 
 
 def test_two_heads_are_refused_before_anything_runs(project: Project) -> None:
     """The preview names both and the command that merges them."""
-    stray = project.migrations / "versions" / "cccc11112222_stray.py"
-    stray.write_text(
-        '"""Stray."""\nrevision = "cccc11112222"\ndown_revision = "aaaa11112222"\n'
-        "def upgrade():\n    pass\ndef downgrade():\n    pass\n"
-    )
+    below = project.outputs()["revision"]
+    heads = sorted(_revise(project, "SELECT 1", below=below) for _ in range(2))
 
     refused = project.preview(check=False)
-    stray.unlink()
 
     assert refused.status != 0
-    assert "2 heads: bbbb11112222, cccc11112222" in refused.text
+    assert f"2 heads: {', '.join(heads)}" in refused.text
     assert "merge" in refused.text
     assert "Traceback" not in refused.text
+    for head in heads:
+        (project.migrations / "versions" / f"{head}_.py").unlink()
 
 
 def test_a_schema_that_was_taken_back_by_hand_is_brought_to_head(project: Project) -> None:
     """The database is the truth: `up` looks there, not into the state."""
-    url = project.outputs()["migrator_url"]
-    project.query("DROP TABLE half", url=url)
-    project.query("UPDATE alembic_version SET version_num = 'aaaa11112222'", url=url)
+    before, url = project.outputs()["revision"], project.outputs()["migrator_url"]
+    revision = _revise(project, "CREATE TABLE again (id int)")
+    project.up()
+    project.query("DROP TABLE again", url=url)
+    project.query(f"UPDATE alembic_version SET version_num = '{before}'", url=url)  # noqa: S608 - our own value
 
     assert project.steps()["schema"] == "update"
     project.up()
 
-    assert project.query("SELECT version_num FROM alembic_version") == [("bbbb11112222",)]
-    assert project.query("SELECT count(*) FROM half") == [(0,)]
+    assert project.query("SELECT version_num FROM alembic_version") == [(revision,)]
+    assert project.query("SELECT count(*) FROM again") == [(0,)]
 
 
 def test_a_data_directory_that_is_gone_is_made_anew_with_all_inside(project: Project) -> None:
@@ -233,6 +221,18 @@ def test_destroy_leaves_nothing(project: Project) -> None:
     _kill(project)
     project.pulumi("destroy", "--yes", "--skip-preview", "--stack", "test")
     assert not project.data.exists()
+
+
+def _revise(project: Project, *statements: str, below: str = "") -> str:
+    """Write a revision on top of the one that is applied; give its id."""
+    revision = os.urandom(6).hex()
+    body = "\n".join(f"    op.execute({statement!r})" for statement in statements)
+    (project.migrations / "versions" / f"{revision}_.py").write_text(
+        f'"""Made by a test."""\nfrom alembic import op\nrevision = {revision!r}\n'
+        f"down_revision = {below or project.outputs()['revision']!r}\n"
+        f"def upgrade():\n{body}\ndef downgrade():\n    raise NotImplementedError\n"
+    )
+    return revision
 
 
 def _kill(project: Project) -> None:

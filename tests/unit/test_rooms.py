@@ -70,9 +70,7 @@ def test_migrations_know_neither_infra_nor_pulumi() -> None:
 def test_the_toolchain_needs_the_standard_library_alone() -> None:
     """It runs before there is any environment to import something from."""
     own = [
-        path
-        for path in _modules()
-        if path.parts[0] == "toolchain" and path.parts[1] != "plugins"
+        path for path in _modules() if path.parts[0] == "toolchain" and path.parts[1] != "plugins"
     ]
 
     assert own
