@@ -12,7 +12,7 @@ import urllib.request
 from collections.abc import Callable
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from toolchain import progress
 from toolchain.errors import ToolchainError
@@ -102,6 +102,11 @@ def redact(url: str) -> str:
     return re.sub(r"//[^/@\s]*@", "//", url).partition("?")[0]
 
 
+@runtime_checkable
+class _Closable(Protocol):
+    def close(self) -> object: ...
+
+
 class _AnsweredError(ToolchainError):
     """There is somebody, but not with what was asked for."""
 
@@ -135,11 +140,12 @@ def _bounded(
     def run() -> None:
         try:
             answer = attempt()
-            result.append(answer)
-            if given_up.is_set():
-                answer.close()
         except (OSError, HTTPException, ValueError) as exc:
             result.append(exc)
+        else:
+            result.append(answer)
+        if given_up.is_set() and isinstance(late := result[0], _Closable):
+            late.close()
 
     worker = threading.Thread(target=run, daemon=True)
     worker.start()

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-# Makes 'thing', slowly, and writes a line to the log named by its argument for each time.
+# Makes 'thing' once the file of its second argument is there, and writes a line to the log
+# of its first argument for each time.
 _SLOW = """
 import sys, time
 from pathlib import Path
@@ -27,7 +28,9 @@ def build(place):
     with open(sys.argv[1], "a") as log:
         log.write("begun\\n")
     (place / "half").write_text("")
-    time.sleep(float(sys.argv[2]))
+    deadline = time.monotonic() + 60
+    while not Path(sys.argv[2]).exists() and time.monotonic() < deadline:
+        time.sleep(0.02)
     (place / "half").rename(place / "whole")
 
 print(cache.make("thing", build, doing="making the thing"))
@@ -100,15 +103,18 @@ def test_damaged_is_replaced() -> None:
 @pytest.mark.usefixtures("cache_home")
 def test_two_at_once(tmp_path: Path, python: Callable[..., subprocess.Popen[str]]) -> None:
     """Of two runs at once one makes it; the other waits, says for whom, and finds it done."""
-    log = tmp_path / "log"
-    first = python(_SLOW, str(log), "1.5")
+    log, release = tmp_path / "log", tmp_path / "release"
+    first = python(_SLOW, str(log), str(release))
     _until(lambda: log.exists() and bool(log.read_text()))
-    second = python(_SLOW, str(log), "0")
+    second = python(_SLOW, str(log), str(release))
+    assert second.stderr
+    waiting = second.stderr.readline()
+    assert f"waiting for process {first.pid}, which is making the thing" in waiting
+    release.touch()
     told = [process.communicate(timeout=30) for process in (first, second)]
     assert (first.returncode, second.returncode) == (0, 0), told
     assert log.read_text() == "begun\n"
     assert told[0][0] == told[1][0] == f"{cache.folder('thing')}\n"
-    assert f"waiting for process {first.pid}, which is making the thing" in told[1][1]
     assert (cache.folder("thing") / "whole").exists()
 
 
@@ -116,7 +122,7 @@ def test_two_at_once(tmp_path: Path, python: Callable[..., subprocess.Popen[str]
 def test_killed_halfway(tmp_path: Path, python: Callable[..., subprocess.Popen[str]]) -> None:
     """After a kill -9 the next run is not held up, removes the leftover and finishes."""
     log = tmp_path / "log"
-    killed = python(_SLOW, str(log), "60")
+    killed = python(_SLOW, str(log), str(tmp_path / "never"))
     _until(lambda: any(cache.folder(".aside").glob("thing.*/made/half")))
     killed.kill()
     killed.communicate(timeout=10)
