@@ -36,6 +36,7 @@ def main() -> None:
     pulumi.export("database", chosen.database)
     pulumi.export("revision", schema.revision)
     pulumi.export("version", endpoint.version)
+    pulumi.export("programs", endpoint.programs)
     pulumi.export("url", database.app_url)
     pulumi.export("migrator_url", database.migrator_url)
 

@@ -11,11 +11,14 @@ import os
 import re
 import secrets
 import shutil
+import signal
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from toolchain import engine, plugins, run, shell, venv, versions
+from toolchain import engine, plugins, progress, run, shell, venv, versions
 from toolchain.errors import ToolchainError
 
 __all__ = ["Stack"]
@@ -23,6 +26,7 @@ __all__ = ["Stack"]
 FOLDER = versions.ROOT / ".groundwork"
 _BACKEND = FOLDER / "backend"
 _PASSPHRASE = FOLDER / "passphrase"
+_MADE_ONCE = ("postgresql:index/role:Role", "postgresql:index/database:Database")
 _SALT = re.compile(r"^encryptionsalt:.*$", re.MULTILINE)
 
 
@@ -71,18 +75,24 @@ class Stack:
 
     def url(self) -> int:
         """Print the application's URL, which holds its password."""
-        print(self._outputs(secret=True)["url"])
+        print(self._outputs()["url"])
         return 0
 
     def psql(self) -> int:
-        """Open psql as the application, with the password out of everybody's sight."""
-        outputs = self._outputs(secret=True)
+        """Become psql as the application, with the password out of everybody's sight."""
+        outputs = self._outputs()
+        environment = os.environ | {"PGDATABASE": outputs["database"], **_login(outputs["url"])}
         program = shutil.which("psql") or str(Path(outputs["programs"], "psql"))
-        env = os.environ | {"PGDATABASE": outputs["database"], **_login(outputs["url"])}
         library = Path(program).resolve().parent.parent / "lib"
         if (library / "libpq.so.5").exists():  # a relocatable PostgreSQL brings its own
-            env["LD_LIBRARY_PATH"] = str(library)
-        return subprocess.call([program], env=env)
+            environment["LD_LIBRARY_PATH"] = str(library)
+        try:
+            os.execve(program, [program], environment)
+        except OSError as exc:
+            raise ToolchainError(
+                f"psql can't be started: {program}: {exc.strerror}. Install it (Debian: "
+                "postgresql-client), or use another client with `make url`"
+            ) from exc
 
     # -- preparation ----------------------------------------------------------------------
 
@@ -93,8 +103,9 @@ class Stack:
         self._environment = os.environ | shell.environment() | self._defaults()
         if not self._own_backend:
             self._write_copy()
-            self._free_stale_lock()
         self._initialise()
+        if not self._own_backend and self._free_stale_lock():
+            self._settle_pending()
 
     def _defaults(self) -> dict[str, str]:
         # The toolchain has installed what the program needs; without this the engine looks on
@@ -147,16 +158,43 @@ class Stack:
             if "already exists" not in str(exc):
                 raise ToolchainError(f"the stack {self.name} can't be made: {exc}") from exc
 
-    def _free_stale_lock(self) -> None:
+    def _free_stale_lock(self) -> bool:
         """Unlock a stack whose engine was killed: its lock names a process that is gone."""
+        freed = False
         for lock in _BACKEND.glob(f".pulumi/locks/**/{self.name}/*.json"):
             try:
                 pid = int(json.loads(lock.read_text())["pid"])
                 os.kill(pid, 0)
             except ProcessLookupError:
                 lock.unlink(missing_ok=True)
+                freed = True
             except (OSError, ValueError, KeyError, TypeError):
                 continue  # of a living process, or in a form that only Pulumi can judge
+        return freed
+
+    def _settle_pending(self) -> None:
+        """Take what a killed engine was just making into the state, where that got made.
+
+        Making it again converges by itself, except for roles and databases, which PostgreSQL
+        makes only once: those are imported by their names.
+        """
+        state = json.loads(self._ask("stack", "export"))
+        for operation in state["deployment"].get("pending_operations") or []:
+            resource = operation["resource"]
+            if operation["type"] == "creating" and resource["type"] in _MADE_ONCE:
+                progress.say(f"the last run was killed at {resource['inputs']['name']}: looking")
+                self._import(resource)
+
+    def _import(self, resource: dict[str, Any]) -> None:
+        provider, _, _ = resource["provider"].rpartition("::")
+        about = ["--parent", f"parent={resource['parent']}", "--provider", f"provider={provider}"]
+        quiet = ["--yes", "--skip-preview", "--protect=false", "--generate-code=false"]
+        name = resource["urn"].rpartition("::")[2]
+        what = [resource["type"], name, resource["inputs"]["name"]]
+        command = self._command("import", *what, *about, *quiet)
+        # Where it fails, the thing was not made: `up` will make it.
+        with suppress(run.CommandError):
+            run.output(command, env=self._environment, cwd=versions.ROOT, timeout=120)
 
     # -- running --------------------------------------------------------------------------
 
@@ -167,31 +205,37 @@ class Stack:
         return [str(engine.locate()), *arguments, *chosen]
 
     def _pulumi(self, *arguments: str) -> int:
-        command = self._command(*arguments)
+        # Ctrl-C reaches the engine too, which then ends in good order: it is waited for. (A
+        # handler, since an ignored signal would be inherited.)
+        before = signal.signal(signal.SIGINT, lambda *_: None)
         try:
-            return subprocess.call(command, env=self._environment, cwd=versions.ROOT)
-        except KeyboardInterrupt:
-            # The engine has had the same signal and is ending in good order; wait for it.
-            return 130
+            child = subprocess.Popen(
+                self._command(*arguments), env=self._environment, cwd=versions.ROOT
+            )
+            return child.wait()
+        finally:
+            signal.signal(signal.SIGINT, before)
 
-    def _outputs(self, *, secret: bool) -> dict[str, str]:
-        arguments = ["stack", "output", "--json", "--stack", self.name]
-        if secret:
-            self._prepare()
-            arguments.append("--show-secrets")
-        text = run.output(
-            [str(engine.locate()), *arguments],
-            env=self._environment,
-            cwd=versions.ROOT,
-            timeout=60,
+    def _ask(self, *arguments: str, folder: Path = versions.ROOT) -> str:
+        """Run a command that is over at once, and give what it says."""
+        command = [str(engine.locate()), *arguments, "--stack", self.name]
+        return run.output(command, env=self._environment, cwd=folder, timeout=120)
+
+    def _outputs(self) -> dict[str, str]:
+        """Give the outputs of a stack that is up, with their secrets."""
+        down = f"the stack {self.name} is not up: run `make up` first"
+        if not self._own_backend and not self._copy.exists():
+            raise ToolchainError(down)
+        self._prepare()
+        outputs: dict[str, str] = json.loads(
+            self._ask("stack", "output", "--json", "--show-secrets")
         )
-        outputs: dict[str, str] = json.loads(text)
         if "url" not in outputs:
-            raise ToolchainError(f"the stack {self.name} is not up: run `make up` first")
+            raise ToolchainError(down)
         return outputs
 
     def _summary(self) -> None:
-        outputs = self._outputs(secret=False)
+        outputs = json.loads(self._ask("stack", "output", "--json"))
         suffix = "" if self.name == "dev" else f" STACK={self.name}"
         print(
             f"\nPostgreSQL {outputs['version']} is ready.\n"
@@ -203,20 +247,7 @@ class Stack:
         )
 
     def _forget(self) -> None:
-        run.output(
-            [
-                str(engine.locate()),
-                "stack",
-                "rm",
-                "--yes",
-                "--preserve-config",
-                "--stack",
-                self.name,
-            ],
-            env=self._environment,
-            cwd=versions.ROOT,
-            timeout=120,
-        )  # fmt: skip - one command
+        self._ask("stack", "rm", "--yes", "--preserve-config")
         self._copy.unlink(missing_ok=True)
         if not any(FOLDER.glob("Pulumi.*.yaml")):
             shutil.rmtree(FOLDER)

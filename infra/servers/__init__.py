@@ -31,6 +31,7 @@ class Endpoint:
         cluster: PostgreSQL's system identifier, which tells one cluster from another.
         version: The server's version, "17.4" for example.
         server: What the rest of the graph waits for.
+        programs: Folder of this machine with psql; empty where the target brings none.
         owned: Whether this stack made the cluster and takes it away, so that what is inside
             it dies with it and need not be deleted piece by piece.
     """
@@ -44,6 +45,7 @@ class Endpoint:
     cluster: pulumi.Output[str]
     version: pulumi.Output[str]
     server: pulumi.Resource
+    programs: pulumi.Output[str]
     owned: bool
 
 

@@ -52,6 +52,7 @@ def provision(settings: Settings) -> Endpoint:
         cluster=server.cluster,
         version=server.version,
         server=server,
+        programs=server.bin_dir,
         owned=True,
     )
 
