@@ -6,7 +6,7 @@ TOOLCHAIN = $(PYTHON) -m toolchain
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh down url psql test lint format lock status
+.PHONY: help up preview refresh down url psql test lint format bench lock status
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,10 @@ lint: ## Check style and types
 format: ## Put the code into its form
 	@$(TOOLCHAIN) venv --dev
 	@.venv/bin/ruff format .
+
+bench: ## Measure a second `make up` against the engine's own floor
+	@$(TOOLCHAIN) venv --dev
+	@.venv/bin/python -m bench.second_up
 
 lock: ## Spread the versions of pyproject.toml into the lock files
 	@$(TOOLCHAIN) venv --dev

@@ -44,8 +44,9 @@ def _env(_: argparse.Namespace) -> int:
 
 
 def _lock(_: argparse.Namespace) -> int:
-    from toolchain import lock  # noqa: PLC0415 - an install must not wait for its imports
+    from toolchain import lock, requirements  # noqa: PLC0415 - as above
 
+    requirements.write()
     lock.write()
     return 0
 
@@ -79,7 +80,7 @@ _HELP = {
     "status": "tell what is used, and why; status 1 when something is missing",
     "env": 'print what a shell needs: eval "$(python -m toolchain env)"',
     "venv": "have .venv hold what the lock files name",
-    "lock": "write the go.mod and go.sum files for the pinned versions (needs Go)",
+    "lock": "write requirement files, go.mod and go.sum for the pinned versions",
 }
 
 

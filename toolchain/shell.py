@@ -6,6 +6,13 @@ from toolchain import ambient, engine, versions
 
 __all__ = ["environment", "exports"]
 
+_UNLESS_SET = {
+    "PULUMI_SKIP_UPDATE_CHECK": "true",
+    # The toolchain has installed what the program needs. Without this the engine looks on its
+    # download site for the plugins of all Python packages, at every run.
+    "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
+}
+
 
 def environment() -> dict[str, str]:
     """Give what to add to the environment, so that `pulumi up` works as it stands.
@@ -22,10 +29,8 @@ def environment() -> dict[str, str]:
     if next(ambient.on_path("pulumi"), None) != found:
         first.append(str(found.parent))
     rest = [entry for entry in os.get_exec_path() if entry not in first]
-    return {
-        "PATH": os.pathsep.join([*first, *rest]),
-        "PULUMI_SKIP_UPDATE_CHECK": os.environ.get("PULUMI_SKIP_UPDATE_CHECK", "true"),
-    }
+    kept = {name: os.environ.get(name, value) for name, value in _UNLESS_SET.items()}
+    return {"PATH": os.pathsep.join([*first, *rest]), **kept}
 
 
 def exports() -> str:

@@ -108,16 +108,14 @@ class Stack:
             self._settle_pending()
 
     def _defaults(self) -> dict[str, str]:
-        # The toolchain has installed what the program needs; without this the engine looks on
-        # its download site for the plugins of all Python packages, at every run.
-        added = {"PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true"}
+        added = {}
         if not self._own_backend:
             _make_folder()
             _BACKEND.mkdir(exist_ok=True)
             added["PULUMI_BACKEND_URL"] = f"file://{quote(str(_BACKEND))}"
         if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & set(os.environ):
             added["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase_file())
-        return {key: value for key, value in added.items() if key not in os.environ}
+        return added
 
     def _write_copy(self) -> None:
         """Give the local stack today's configuration and the salt that it was made with."""

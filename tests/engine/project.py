@@ -51,7 +51,6 @@ class Project:
             | {
                 "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
                 "PULUMI_CONFIG_PASSPHRASE": "tests",
-                "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
                 "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/of-the-user",
             }
         )  # fmt: skip - the exceptions below the rule

@@ -1,0 +1,1 @@
+"""Figures as ratios, each measured side by side with its floor in one run."""
