@@ -14,7 +14,9 @@ import pytest
 from infra.servers import probe
 from infra.servers.account import server_account
 from infra.servers.binaries import Binaries, locate
-from infra.servers.cluster import HOST, SUPERUSER, Cluster, ClusterError, free_port
+from infra.servers.cluster import SUPERUSER, Cluster
+from infra.servers.errors import ClusterError
+from infra.servers.ports import HOST, find_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -68,7 +70,7 @@ def postgres_server(scratch: Path) -> Iterator[PostgresServer]:
 
 def _start(cluster: Cluster, binaries: Binaries) -> int:
     for _ in range(_TRIES):  # workers start at once and may find the same port free
-        port = free_port()
+        port = find_free()
         with suppress(ClusterError):
             cluster.start(binaries, port)
             return port

@@ -10,68 +10,35 @@ import json
 import os
 import shutil
 import signal
-import socket
 import struct
-import subprocess
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.errors import GroundworkError
+from infra.servers import ports, tool
 from infra.servers.binaries import MAJOR, Binaries
+from infra.servers.errors import ClusterError
+from infra.servers.ports import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.servers.account import Account
 
-__all__ = ["FOLDER", "HOST", "SUPERUSER", "Cluster", "ClusterError", "free_port", "port_is_free"]
+__all__ = ["FOLDER", "SUPERUSER", "Cluster"]
 
 # The folder above the data directories that are placed by default; removed with the last one.
 FOLDER = "groundwork"
-HOST = "127.0.0.1"
 SUPERUSER = "postgres"
 
 _MARK = "groundwork.json"
 _CONF = "groundwork.conf"
 _LOG = "server.log"
-# Below the range from which Linux takes the ports of outgoing connections (32768 and up):
-# a port found free there is not taken by chance while the server is down.
-_PORTS = range(15432, 16432)
 _START_SECONDS = 60
 _STOP_SECONDS = 60
 _REAP_SECONDS = 5
-
-
-class ClusterError(GroundworkError):
-    """The cluster could not be made, started, stopped or removed."""
-
-
-def port_is_free(port: int) -> bool:
-    """Tell whether a server could listen on 127.0.0.1:`port` right now."""
-    with socket.socket() as probe:
-        # As PostgreSQL does: connections that linger after a stop do not count.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def free_port() -> int:
-    """Find a free port for a server.
-
-    Raises:
-        ClusterError: All thousand candidates are taken.
-    """
-    for port in _PORTS:
-        if port_is_free(port):
-            return port
-    msg = f"No free port from {_PORTS[0]} to {_PORTS[-1]}; name one with groundwork:port."
-    raise ClusterError(msg)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -183,7 +150,7 @@ class Cluster:
 
     def refuse_taken_port(self, port: int) -> None:
         """Raise a `ClusterError` where something else listens on 127.0.0.1:`port`."""
-        if not port_is_free(port):
+        if not ports.is_free(port):
             msg = (
                 f"Port {port} on {HOST} is taken by another program, so that the server in "
                 f"{self.data} was not started; its data is untouched. End that program, or set "
@@ -229,7 +196,8 @@ class Cluster:
             with os.fdopen(descriptor, "w") as file:
                 file.write(password + "\n")
             self.account.own(secret)
-            self._tool(
+            tool.run(
+                self.account,
                 binaries.tool("initdb"),
                 f"--pgdata={aside}",
                 f"--username={SUPERUSER}",
@@ -289,7 +257,8 @@ class Cluster:
         log = self.data / _LOG
         before = log.stat().st_size if log.exists() else 0
         try:
-            self._tool(
+            tool.run(
+                self.account,
                 binaries.tool("pg_ctl"),
                 "start",
                 f"--pgdata={self.data}",
@@ -333,7 +302,8 @@ class Cluster:
         self._bury()
         quoted = password.replace("'", "''")
         # On standard input: neither a command line nor the server's log shows it.
-        self._tool(
+        tool.run(
+            self.account,
             binaries.tool("postgres"),
             "--single",
             "-D",
@@ -405,29 +375,6 @@ class Cluster:
         except OSError as exc:
             raise self._denied(exc) from exc
 
-    def _tool(self, program: str, *args: str, doing: str, stdin: str = "") -> None:
-        # A clean environment: the server lives on, and must not carry the secrets and
-        # PG* variables of the program that happened to start it.
-        env = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
-        try:
-            done = subprocess.run(
-                self.account.command(program, *args),
-                check=False,
-                capture_output=True,
-                input=stdin,
-                text=True,
-                cwd="/",
-                env=env,
-                umask=0o077,
-            )
-        except OSError as exc:
-            msg = f"Could not {doing}: {program}: {exc.strerror}."
-            raise ClusterError(msg) from exc
-        if done.returncode != 0 or (stdin and "ERROR" in done.stderr):
-            said = _errors(done.stderr) or _errors(done.stdout) or f"exit status {done.returncode}"
-            msg = f"Could not {doing}: {Path(program).name} said: {said}."
-            raise ClusterError(msg)
-
     def _denied(self, exc: OSError) -> ClusterError:
         where = exc.filename or self.data
         return ClusterError(
@@ -466,10 +413,3 @@ def _tail(log: Path, start: int, lines: int = 5) -> str:
     except OSError:
         return "(no log was written)"
     return " | ".join(text.strip().splitlines()[-lines:]) or "(nothing)"
-
-
-def _errors(text: str) -> str:
-    """Pick what a program of PostgreSQL said of its failure, without its advice."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    said = [line for line in lines if "error:" in line or "FATAL" in line or "ERROR" in line]
-    return " | ".join(said or lines[-2:])

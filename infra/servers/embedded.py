@@ -14,18 +14,12 @@ from pulumi import dynamic
 from infra.dynamic import Provider, known
 from infra.errors import GroundworkError
 from infra.password import Password
-from infra.servers import Endpoint, probe
+from infra.servers import Endpoint, ports, probe
 from infra.servers.account import server_account
 from infra.servers.binaries import Binaries, locate
-from infra.servers.cluster import (
-    FOLDER,
-    HOST,
-    SUPERUSER,
-    Cluster,
-    ClusterError,
-    free_port,
-    port_is_free,
-)
+from infra.servers.cluster import FOLDER, SUPERUSER, Cluster
+from infra.servers.errors import ClusterError
+from infra.servers.ports import HOST
 
 if TYPE_CHECKING:
     from infra.settings import Settings
@@ -242,11 +236,11 @@ def _start(cluster: Cluster, binaries: Binaries, requested: int) -> int:
         cluster.start(binaries, requested)
         return requested
     for _ in range(_PORT_TRIES):
-        port = free_port()
+        port = ports.find_free()
         try:
             cluster.start(binaries, port)
         except ClusterError:
-            if port_is_free(port):
+            if ports.is_free(port):
                 raise
         else:
             return port

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from infra.servers.cluster import port_is_free
+from infra.servers import ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -214,7 +214,7 @@ def test_destroy_leaves_nothing(project: Project) -> None:
     project.pulumi("destroy", "--yes", "--skip-preview", "--stack", "test")
 
     assert not project.data.exists()
-    assert port_is_free(port)
+    assert ports.is_free(port)
     assert not _is_alive(pid)
 
     project.up()

@@ -20,7 +20,9 @@ import pytest
 from infra.servers import probe
 from infra.servers.account import server_account
 from infra.servers.binaries import Binaries, BinariesError, locate
-from infra.servers.cluster import HOST, SUPERUSER, Cluster, ClusterError, free_port
+from infra.servers.cluster import SUPERUSER, Cluster
+from infra.servers.errors import ClusterError
+from infra.servers.ports import HOST, find_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,7 +62,7 @@ def cluster(place: Path) -> Iterator[Cluster]:
 def _run(cluster: Cluster, binaries: Binaries, *, password: str = _PASSWORD) -> int:
     """Start the cluster on a free port and wait for it."""
     for _ in range(5):
-        port = free_port()
+        port = find_free()
         try:
             cluster.start(binaries, port)
         except ClusterError:
@@ -334,11 +336,12 @@ def test_a_normal_user_runs_the_server_as_themselves(binaries: Binaries, place: 
         "from pathlib import Path\n"
         "from infra.servers.account import server_account\n"
         "from infra.servers.binaries import Binaries\n"
-        "from infra.servers.cluster import Cluster, free_port\n"
+        "from infra.servers.cluster import Cluster\n"
+        "from infra.servers.ports import find_free\n"
         "binaries = Binaries(folder=Path(sys.argv[2]), version='17')\n"
         "data = Path(sys.argv[3])\n"
         "cluster = Cluster(data=data, owner='p/s', account=server_account(data))\n"
-        "cluster.make(binaries, 'secret'); cluster.start(binaries, free_port())\n"
+        "cluster.make(binaries, 'secret'); cluster.start(binaries, find_free())\n"
         "assert cluster.pid(); cluster.stop(); cluster.remove(); print('done')\n"
     )
     copy = place / "code"
@@ -394,7 +397,7 @@ def test_configured_programs_that_do_not_fit_are_refused(tmp_path: Path) -> None
 
 def test_the_probe_waits_for_a_late_server_and_gives_up_in_words() -> None:
     """Nobody listens: the message has the place and how long was waited."""
-    port = free_port()
+    port = find_free()
     begin = time.monotonic()
     with pytest.raises(probe.ProbeError, match=rf"{HOST}:{port} .*Waited 1 s"):
         probe.wait(host=HOST, port=port, user=SUPERUSER, password=_PASSWORD, seconds=1)
