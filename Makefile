@@ -32,7 +32,7 @@ psql: ## Open psql as the application
 test: ## Run all tests, on the real engine and a real PostgreSQL 17
 	@$(TOOLCHAIN) venv --dev
 	@$(TOOLCHAIN) install --plugin postgresql
-	@.venv/bin/python -m pytest -n 2 --dist loadgroup $(TESTS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
 
 lint: ## Check style and types
 	@$(TOOLCHAIN) venv --dev

@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
     from tests.engine.project import Project
 
-pytestmark = pytest.mark.xdist_group("lifecycle")
-
 _NAME = 'My "Books"; 📚 %41'
 _TABLES = {
     "agent_logs",

@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-pytestmark = pytest.mark.xdist_group("make")
-
 
 class Checkout:
     """A copy of this checkout, with its packages by a link."""
@@ -40,8 +38,11 @@ class Checkout:
                 (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, folder / name)
         (folder / ".venv").symlink_to(ROOT / ".venv")
-        unset = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE")
-        self.environment = {key: value for key, value in os.environ.items() if key not in unset}
+        # What a user has set, and what the make that runs the tests tells one below it.
+        unset = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "MAKE", "MFLAGS")
+        self.environment = {
+            key: value for key, value in os.environ.items() if not key.startswith(unset)
+        }
 
     def start(self, *targets: str) -> subprocess.Popen[str]:
         """Start make on some targets, in a process group of its own as a terminal would."""
