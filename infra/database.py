@@ -92,7 +92,11 @@ class Database(pulumi.ComponentResource):
         migrator = Password(f"{name}-migrator", pulumi.ResourceOptions(parent=self))
         app = Password(f"{name}-app", pulumi.ResourceOptions(parent=self))
         made = self._make_database(self._make_roles(migrator, app))
-        self.ready: list[pulumi.Resource] = self._make_grants(made)
+        self.ready: list[pulumi.Resource] = [
+            self._connect_grants(made),
+            self._app_schema(made),
+            self._extension(made),
+        ]
         self.migrator_url = self._url(endpoint, self.roles.migrator, migrator)
         self.app_url = self._url(endpoint, self.roles.app, app)
         self.register_outputs({"migrator_url": self.migrator_url, "app_url": self.app_url})
@@ -150,8 +154,8 @@ class Database(pulumi.ComponentResource):
             ),
         ]
 
-    def _make_database(self, roles: list[pulumi.Resource]) -> list[pulumi.Resource]:
-        database = postgresql.Database(
+    def _make_database(self, roles: list[pulumi.Resource]) -> postgresql.Database:
+        return postgresql.Database(
             f"{self._name}-database",
             name=self._database,
             owner=self.roles.owner,
@@ -161,62 +165,72 @@ class Database(pulumi.ComponentResource):
             lc_ctype="C",
             opts=self._after(*roles),
         )
-        app = postgresql.Schema(
+
+    def _connect_grants(self, database: postgresql.Database) -> pulumi.Resource:
+        done: pulumi.Resource = database
+        for short, role in (("migrator", self.roles.migrator), ("app", self.roles.app)):
+            done = self._grant(f"{short}-connect", role, "CONNECT", after=done)
+        return done
+
+    def _app_schema(self, database: postgresql.Database) -> pulumi.Resource:
+        """Declare the schema of the migrations, and what the application may do in it."""
+        schema = postgresql.Schema(
             f"{self._name}-schema-app",
             name=APP_SCHEMA,
-            database=database.name,
+            database=self._database,
             owner=self.roles.owner,
             opts=self._after(database),
         )
-        ext = postgresql.Schema(
-            f"{self._name}-schema-ext",
-            name=EXTENSION_SCHEMA,
-            database=database.name,
-            opts=self._after(app),
-        )
-        vector = postgresql.Extension(
-            f"{self._name}-extension-vector",
-            name="vector",
-            database=database.name,
-            schema=ext.name,
-            opts=self._after(ext),
-        )
-        return [*roles, database, app, ext, vector]
-
-    def _make_grants(self, made: list[pulumi.Resource]) -> list[pulumi.Resource]:
-        """Grant one after the other: in parallel PostgreSQL refuses ('concurrently updated')."""
-        wanted = [
-            ("migrator-connect", self.roles.migrator, "database", None, ["CONNECT"]),
-            ("app-connect", self.roles.app, "database", None, ["CONNECT"]),
-            ("app-usage", self.roles.app, "schema", APP_SCHEMA, ["USAGE"]),
-            ("owner-usage-ext", self.roles.owner, "schema", EXTENSION_SCHEMA, ["USAGE"]),
-            ("app-usage-ext", self.roles.app, "schema", EXTENSION_SCHEMA, ["USAGE"]),
-        ]
-        done = made
-        for name, role, kind, schema, privileges in wanted:
-            grant = postgresql.Grant(
-                f"{self._name}-grant-{name}",
-                database=self._database,
-                role=role,
-                object_type=kind,
-                schema=schema,
-                privileges=privileges,
-                opts=self._after(*done),
-            )
-            done = [*made, grant]
-        for kind, names in (("table", _TABLE_PRIVILEGES), ("sequence", _SEQUENCE_PRIVILEGES)):
-            default = postgresql.DefaultPrivileges(
+        done = self._grant("app-usage", self.roles.app, "USAGE", schema=APP_SCHEMA, after=schema)
+        for kind, privileges in (("table", _TABLE_PRIVILEGES), ("sequence", _SEQUENCE_PRIVILEGES)):
+            done = postgresql.DefaultPrivileges(
                 f"{self._name}-default-app-{kind}",
                 database=self._database,
                 role=self.roles.app,
                 owner=self.roles.owner,
                 schema=APP_SCHEMA,
                 object_type=kind,
-                privileges=list(names),
-                opts=self._after(*done),
+                privileges=list(privileges),
+                opts=self._after(done),
             )
-            done = [*made, default]
         return done
+
+    def _extension(self, database: postgresql.Database) -> pulumi.Resource:
+        """Declare the extension in a schema that everybody may use and nobody may fill."""
+        done: pulumi.Resource = postgresql.Schema(
+            f"{self._name}-schema-ext",
+            name=EXTENSION_SCHEMA,
+            database=self._database,
+            opts=self._after(database),
+        )
+        for short, role in (("owner", self.roles.owner), ("app", self.roles.app)):
+            name = f"{short}-usage-ext"
+            done = self._grant(name, role, "USAGE", schema=EXTENSION_SCHEMA, after=done)
+        return postgresql.Extension(
+            f"{self._name}-extension-vector",
+            name="vector",
+            database=self._database,
+            schema=EXTENSION_SCHEMA,
+            opts=self._after(done),
+        )
+
+    def _grant(
+        self, name: str, role: str, privilege: str, *, after: pulumi.Resource, schema: str = ""
+    ) -> pulumi.Resource:
+        """Grant on the database or on a schema of it.
+
+        Grants on one object come one after the other: PostgreSQL refuses one of two at once
+        ('tuple concurrently updated').
+        """
+        return postgresql.Grant(
+            f"{self._name}-grant-{name}",
+            database=self._database,
+            role=role,
+            object_type="schema" if schema else "database",
+            schema=schema or None,
+            privileges=[privilege],
+            opts=self._after(after),
+        )
 
     def _url(self, endpoint: Endpoint, user: str, password: Password) -> pulumi.Output[str]:
         return pulumi.Output.all(

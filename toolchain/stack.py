@@ -121,8 +121,8 @@ class Stack:
         """Give the local stack today's configuration and the salt that it was made with."""
         source = versions.ROOT / f"Pulumi.{self.name}.yaml"
         text = source.read_text() if source.exists() else ""
-        before = self._copy.read_text() if self._copy.exists() else ""
-        salt = _SALT.search(before)
+        before = self._copy.read_text() if self._copy.exists() else None
+        salt = _SALT.search(before or "")
         if salt and not _SALT.search(text):
             text = f"{text.rstrip()}\n{salt.group()}\n"
         if text != before:

@@ -116,6 +116,7 @@ class EmbeddedProvider(Provider):
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """Look at the live server: one that is down is started, one that is gone is remade."""
+        probe.prepare()
         if not known([news[key] for key in _INPUTS]):
             return dynamic.DiffResult(changes=True)
         if news["data_dir"] != olds["data_dir"] or news["owner"] != olds["owner"]:
@@ -187,14 +188,10 @@ def _binaries(cluster: Cluster, props: dict[str, Any]) -> Binaries:
 
 
 def _is_up(props: dict[str, Any]) -> bool:
+    """Tell whether the server of this very cluster listens where the state says."""
+    cluster = _cluster(props)
     port = int(props["port"])
-    if _cluster(props).running_port() != port:
-        return False
-    try:
-        identity = _ask(port, props["password"])
-    except probe.ProbeError:
-        return False
-    return identity.cluster == str(props["cluster"])
+    return cluster.running_port() == port and not ports.is_free(port)
 
 
 def _ask(port: int, password: str, *, seconds: float = 5) -> probe.Identity:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import importlib
+import threading
 import time
 from dataclasses import dataclass
 
 from infra.errors import GroundworkError
 
-__all__ = ["Identity", "ProbeError", "RefusedError", "ask", "wait"]
+__all__ = ["Identity", "ProbeError", "RefusedError", "ask", "prepare", "wait"]
 
 _PAUSE = 0.1  # seconds between two tries
 
@@ -32,6 +34,11 @@ class Identity:
 
     cluster: str
     version: str
+
+
+def prepare() -> None:
+    """Load the driver aside, while others work: the next who asks a database needs it."""
+    threading.Thread(target=importlib.import_module, args=("asyncpg",), daemon=True).start()
 
 
 def ask(*, host: str, port: int, user: str, password: str, seconds: float = 5.0) -> Identity:

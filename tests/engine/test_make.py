@@ -191,6 +191,12 @@ def test_mistakes_in_the_configuration_come_together(checkout: Checkout) -> None
     (checkout.folder / "Pulumi.bad.yaml").unlink()
 
 
+def test_a_stack_without_a_configuration_file_has_the_defaults(checkout: Checkout) -> None:
+    """Any name makes a stack of its own, beside the others."""
+    assert "groundwork-other" in checkout.make("preview", "STACK=other")
+    checkout.make("down", "STACK=other")
+
+
 def _lock(checkout: Checkout, pid: int) -> Path:
     folder = checkout.folder / ".groundwork/backend/.pulumi/locks/organization/groundwork/dev"
     folder.mkdir(parents=True, exist_ok=True)
