@@ -138,20 +138,7 @@ class Stack:
             folder = FOLDER
             shutil.copy(versions.ROOT / "Pulumi.yaml", folder)
         try:
-            run.output(
-                [
-                    str(engine.locate()),
-                    "stack",
-                    "init",
-                    "--no-select",
-                    "--non-interactive",
-                    "--stack",
-                    self.name,
-                ],
-                env=self._environment,
-                cwd=folder,
-                timeout=120,
-            )  # fmt: skip - one command
+            self._ask("stack", "init", "--no-select", "--non-interactive", folder=folder)
         except run.CommandError as exc:
             if "already exists" not in str(exc):
                 raise ToolchainError(f"the stack {self.name} can't be made: {exc}") from exc
