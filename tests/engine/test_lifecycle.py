@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from infra.servers import ports
+from tests.tables import TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,19 +20,6 @@ if TYPE_CHECKING:
     from tests.engine.project import Project
 
 _NAME = 'My "Books"; 📚 %41'
-_TABLES = {
-    "agent_logs",
-    "agent_metrics",
-    "client_profile_entries",
-    "clients",
-    "document_embeddings",
-    "escalations",
-    "feedback_entries",
-    "skill_embeddings",
-    "skill_files",
-    "task_artifacts",
-    "tasks",
-}
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +53,7 @@ def test_up_ends_with_the_schema_at_head(project: Project) -> None:
         " WHERE nspname = 'app' AND relkind = 'r'"
     )  # fmt: skip - SQL
 
-    assert {name for name, _ in tables} == {*_TABLES, "alembic_version"}
+    assert {name for name, _ in tables} == {*TABLES, "alembic_version"}
     assert {owner for _, owner in tables} == {f"{_NAME}_owner"}
     assert project.query("SELECT version_num FROM app.alembic_version") == [(outputs["revision"],)]
     assert project.query("SELECT '[1,2]'::vector <-> '[1,3]'::vector") == [(1.0,)]

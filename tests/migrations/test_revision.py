@@ -7,24 +7,13 @@ from typing import TYPE_CHECKING
 import pytest
 from alembic.util import CommandError
 
+from tests.tables import TABLES
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from .place import Place
 
-_TABLES = {
-    "agent_logs",
-    "agent_metrics",
-    "client_profile_entries",
-    "clients",
-    "document_embeddings",
-    "escalations",
-    "feedback_entries",
-    "skill_embeddings",
-    "skill_files",
-    "task_artifacts",
-    "tasks",
-}
 _MARK = "made by c5fc18e7c719"
 
 
@@ -40,7 +29,7 @@ def test_upgrade_makes_eleven_tables(migrated: Place) -> None:
     """Head is the initial revision, and every table is there."""
     tables = migrated.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
 
-    assert {row[0] for row in tables} == _TABLES | {"alembic_version"}
+    assert {row[0] for row in tables} == TABLES | {"alembic_version"}
     assert migrated.value("SELECT version_num FROM alembic_version") == "c5fc18e7c719"
 
 
@@ -173,7 +162,7 @@ def test_the_migrator_needs_no_rights_on_the_extension(prepared: Place) -> None:
     )
     assert {
         row[0] for row in prepared.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'app'")
-    } == _TABLES | {"alembic_version"}
+    } == TABLES | {"alembic_version"}
     assert "No new upgrade operations detected." in prepared.alembic("check")
 
     prepared.alembic("downgrade", "base")
