@@ -8,11 +8,14 @@ import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
 import toolchain
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 __all__ = ["ROOT", "Outcome", "Project"]
 
@@ -120,6 +123,12 @@ class Project:
         )
         return outputs
 
+    def secrets(self) -> set[str]:
+        """Give every secret text of the state, decrypted."""
+        export = self.pulumi("stack", "export", "--show-secrets", "--stack", "test").text
+        values = (json.loads(text) for text in _plaintexts(json.loads(export)))
+        return {value for value in values if isinstance(value, str) and value}
+
     def state(self) -> str:
         """Give the state as it is stored."""
         return (self.folder / "state/.pulumi/stacks/groundwork/test.json").read_text()
@@ -139,3 +148,15 @@ class Project:
                 await connection.close()
 
         return asyncio.run(query())
+
+
+def _plaintexts(node: Any) -> Iterator[str]:
+    """Walk through a state for what its encrypted values are."""
+    if isinstance(node, dict):
+        if "plaintext" in node:
+            yield node["plaintext"]
+        for child in node.values():
+            yield from _plaintexts(child)
+    elif isinstance(node, list):
+        for child in node:
+            yield from _plaintexts(child)
