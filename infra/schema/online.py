@@ -1,14 +1,16 @@
 """The process that drives Alembic through the project's own env.py.
 
-Reads one JSON object from standard input: `folder`, `command` and `url`. Writes one to standard
-output: `heads` and `ran`, or `error`.
+Reads one JSON object from standard input: `folder`, `command`, `url` and `parent`, a process id.
+Writes one to standard output: `heads` and `ran`, or `error`.
 """
 
 from __future__ import annotations
 
+import ctypes
 import json
 import logging
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -21,10 +23,13 @@ from alembic.util import CommandError
 
 __all__ = ["main"]
 
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
 
 def main() -> int:
     """Do what standard input says; the exit status is 1 where that failed."""
     task = json.load(sys.stdin)
+    _die_with(task["parent"])
     # Whatever env.py or a revision prints must not come between us and the caller.
     answer_to = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -37,7 +42,19 @@ def main() -> int:
     return 1 if "error" in answer else 0
 
 
-def _carry_out(task: dict[str, str]) -> dict[str, Any]:
+def _die_with(parent: int) -> None:
+    """Let the kernel end this process with the one that waits for it.
+
+    PostgreSQL then undoes the revision that was running, and the next run does not meet a
+    migration that nobody knows of.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it went before the kernel knew
+        sys.exit(1)
+
+
+def _carry_out(task: dict[str, Any]) -> dict[str, Any]:
     config = Config(str(Path(task["folder"], "alembic.ini")))
     script = ScriptDirectory.from_config(config)
     heads = sorted(script.get_heads())

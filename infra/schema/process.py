@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -45,12 +46,12 @@ def run(folder: Path, command: Command, *, url: str = "") -> Report:
     Raises:
         ProcessError: Alembic, env.py or PostgreSQL refused.
     """
-    task = json.dumps({"folder": str(folder), "command": command, "url": url})
+    task = {"folder": str(folder), "command": command, "url": url, "parent": os.getpid()}
     done = subprocess.run(
         [sys.executable, "-m", "infra.schema.online"],
         check=False,
         capture_output=True,
-        input=task,
+        input=json.dumps(task),
         text=True,
         cwd=_ROOT,
     )

@@ -1,0 +1,1 @@
+"""The schema node: each docstring states a behaviour."""
