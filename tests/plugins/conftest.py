@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 PLUGIN_VARIABLE = "GROUNDWORK_POSTGRESQL_PLUGIN"
 """A folder with the plugin to test; not set: the offline one of this checkout."""
 
+PROGRAM = "pulumi-resource-postgresql"
+
 OFFLINE = Path(__file__).parents[2] / "toolchain" / "plugins" / "postgresql"
 
 MakeStack = Callable[..., Stack]
@@ -43,9 +45,11 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the plugin under test."""
     chosen = os.environ.get(PLUGIN_VARIABLE)
     if chosen:
-        return Path(chosen)
+        # Another one that PATH leads to must not be taken for it.
+        assert shutil.which(PROGRAM, path=chosen), f"{PLUGIN_VARIABLE}: no {PROGRAM} in {chosen}"
+        return Path(chosen).resolve()
     folder = tmp_path_factory.mktemp("plugin")
-    wrapper = folder / "pulumi-resource-postgresql"
+    wrapper = folder / PROGRAM
     wrapper.write_text(
         f'#!/bin/sh\nPYTHONPATH="{OFFLINE}" exec "{sys.executable}" -m groundwork_postgresql "$@"\n'
     )

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ROLE = "urn:pulumi:s::p::postgresql:index/role:Role::one"
 GRANT = "urn:pulumi:s::p::postgresql:index/grant:Grant::one"
+DATABASE = "urn:pulumi:s::p::postgresql:index/database:Database::one"
 
 
 class Plugin:
@@ -144,6 +145,31 @@ def test_grants_on_one_object_at_the_same_time(
     WHERE datname = 'busy' AND grantee::regrole::text LIKE 'crowd%'
     """
     assert catalog.value(query) == len(roles)
+
+
+def test_an_administrator_without_superuser_grants_on_a_database(
+    plugin_process: Plugin, catalog: Catalog, postgres_server: PostgresServer
+) -> None:
+    """It acts for the owner for that time; PostgreSQL would only warn that nothing is granted."""
+    secret = "hidden"  # noqa: S105 - made up
+    catalog.run(f"CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD '{secret}'")
+    plugin_process.configure(postgres_server, username="admin", password=secret, superuser="false")
+    grant = {"role": "app", "database": "data", "objectType": "database"}
+    for request in (
+        make(ROLE, name="owner"),
+        make(ROLE, name="app"),
+        make(DATABASE, name="data", owner="owner"),
+        make(GRANT, **grant, privileges=["CONNECT"]),
+    ):
+        (answer,) = plugin_process.call(request)
+        assert isinstance(answer, provider_pb2.CreateResponse), answer
+    query = """
+    SELECT privilege_type FROM pg_database, aclexplode(datacl)
+    WHERE datname = 'data' AND grantee = 'app'::regrole
+    """
+    assert catalog.rows(query) == [("CONNECT",)]
+    query = "SELECT count(*) FROM pg_auth_members WHERE member = 'admin'::regrole AND set_option"
+    assert catalog.value(query) == 0
 
 
 def test_failures_are_one_message_without_secrets(

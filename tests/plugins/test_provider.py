@@ -16,11 +16,25 @@ if TYPE_CHECKING:
 
 SECRET = "sup3r-hidden"  # noqa: S105 - made up
 APP = "pass-word"
+LIMITS = """
+SELECT rolconnlimit, datconnlimit FROM pg_database JOIN pg_roles r ON r.oid = datdba
+WHERE datname = 'old'
+"""
+INSIDE = """
+SELECT oid FROM pg_namespace WHERE nspname = 'old'
+UNION ALL SELECT oid FROM pg_extension WHERE extname = 'vector' ORDER BY 1
+"""
 
 
 def resource(kind: str, *after: str, provider: str = "", **args: object) -> dict[str, object]:
     """A resource as the test program reads it."""
     return {"type": kind, "args": args, "after": after, "provider": provider}
+
+
+def numbers(catalog: Catalog) -> list[object]:
+    """What tells the objects of the import from new ones of the same names."""
+    outside = catalog.rows("SELECT oid, datdba FROM pg_database WHERE datname = 'old'")
+    return [*outside, *catalog.rows(INSIDE, database="old")]
 
 
 def test_an_administrator_without_superuser(
@@ -46,19 +60,20 @@ def test_an_administrator_without_superuser(
         "schema": resource(
             "Schema", "data", provider="pg", name="schema", database="data", owner="owner"
         ),
-        "connect": resource(
+        "usage": resource(
             "Grant",
             "schema",
             "app",
             provider="pg",
             role="app",
             database="data",
-            object_type="database",
-            privileges=["CONNECT"],
+            schema="schema",
+            object_type="schema",
+            privileges=["USAGE"],
         ),
         "future": resource(
             "DefaultPrivileges",
-            "connect",
+            "usage",
             provider="pg",
             role="app",
             database="data",
@@ -75,6 +90,8 @@ def test_an_administrator_without_superuser(
     query = "SELECT pg_get_userbyid(nspowner)::text FROM pg_namespace WHERE nspname = 'schema'"
     assert catalog.value(query, database="data") == "owner"
     assert catalog.login("app", APP, database="data")
+    query = "SELECT has_schema_privilege('app', 'schema', 'USAGE')"
+    assert catalog.value(query, database="data") is True
     query = "SELECT count(*) FROM pg_default_acl"
     assert catalog.value(query, database="data") == 1
     # What it borrowed to act for the owner, it gave back.
@@ -86,10 +103,11 @@ def test_an_administrator_without_superuser(
 
 
 def test_objects_are_imported(stack: Stack, catalog: Catalog) -> None:
-    """Roles, databases, schemas and extensions come in by their ids; nothing else does."""
+    """Roles, databases, schemas and extensions come in by their ids, and stay what they are."""
     catalog.run('CREATE ROLE "Old\'s" LOGIN CONNECTION LIMIT 4')
     catalog.run('CREATE DATABASE old OWNER "Old\'s" TEMPLATE template0 CONNECTION LIMIT 6')
     catalog.run("CREATE SCHEMA old", "CREATE EXTENSION vector SCHEMA old", database="old")
+    before = numbers(catalog)
     stack.declare()
     with pytest.raises(EngineError, match="does not exist"):
         stack.adopt(nobody=("postgresql:index/role:Role", "nobody"))
@@ -99,13 +117,17 @@ def test_objects_are_imported(stack: Stack, catalog: Catalog) -> None:
         schema=("postgresql:index/schema:Schema", "old.old"),
         vector=("postgresql:index/extension:Extension", "old.vector"),
     )
-    stack.declare(
+    # The first update may write down defaults that no catalog tells; nothing is made anew.
+    taken_over = stack.up(
         role=resource("Role", name="Old's", login=True, connection_limit=4),
         data=resource("Database", name="old", owner="Old's", connection_limit=6),
         schema=resource("Schema", name="old", database="old"),
         vector=resource("Extension", name="vector", database="old", schema="old"),
     )
+    assert {step for steps in taken_over.steps.values() for step in steps} <= {"update"}
     stack.assert_settled()
+    assert numbers(catalog) == before
+    assert catalog.rows(LIMITS) == [(4, 6)]
     outputs = stack.outputs()
     assert (outputs["role"]["login"], outputs["role"]["connectionLimit"]) == (True, 4)
     assert (outputs["data"]["owner"], outputs["data"]["encoding"]) == ("Old's", "UTF8")
@@ -113,9 +135,10 @@ def test_objects_are_imported(stack: Stack, catalog: Catalog) -> None:
     assert outputs["vector"]["schema"] == "old"
 
 
-def test_a_wrong_password_is_told_and_not_shown(make_stack: MakeStack) -> None:
+def test_a_wrong_password_is_told_and_not_shown(make_stack: MakeStack, catalog: Catalog) -> None:
     """The run fails with the user's name, without the password."""
     stack = make_stack(PGPASSWORD=SECRET)
-    with pytest.raises(EngineError, match="postgres") as failure:
+    refusal = f'password authentication failed for user "{catalog.user}"'
+    with pytest.raises(EngineError, match=refusal) as failure:
         stack.up(role=resource("Role", name="never"))
     assert SECRET not in str(failure.value)
