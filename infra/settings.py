@@ -18,6 +18,8 @@ __all__ = ["Settings", "SettingsError", "load", "parse"]
 _PROJECT = "groundwork"
 # PostgreSQL cuts a longer name without a word, and the next run would look for the whole one.
 _NAME_BYTES = 63
+# The provider `postgresql` puts the name into a connection URL as it is.
+_NOT_IN_URL = "%?#"
 _RESERVED = ("postgres", "template0", "template1")
 _PORTS = range(1024, 65536)
 _DEFAULTS = {
@@ -141,6 +143,9 @@ def _database_mistakes(name: str) -> list[str]:
         return [f"{key}: has {length} bytes, and PostgreSQL takes names of 1 to {_NAME_BYTES}"]
     if "\0" in name:
         return [f"{key}: has a NUL byte, which PostgreSQL takes in no name"]
+    unfit = [character for character in _NOT_IN_URL if character in name]
+    if unfit:
+        return [f"{key}: has {' '.join(unfit)}, and the provider takes no name with one of % ? #"]
     if name in _RESERVED:
         return [f"{key}: {name!r} is a database of the server's own; choose another name"]
     return []
