@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-__all__ = ["GroundworkError"]
+import os
+
+__all__ = ["GroundworkError", "unreachable"]
 
 
 class GroundworkError(Exception):
@@ -10,3 +12,12 @@ class GroundworkError(Exception):
 
     The text is shown as it stands, without a traceback, and never holds a secret.
     """
+
+
+def unreachable(where: str, exc: OSError) -> str:
+    """Word that nobody answers at `where`."""
+    # The loop's own words repeat the address, a look-up's number is not the system's, and a
+    # time-out has neither.
+    system = exc.errno is not None and exc.errno > 0
+    reason = os.strerror(exc.errno or 0) if system else exc.strerror or "no answer"
+    return f"The server at {where} does not answer: {reason}."

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from urllib.parse import urlsplit
 
+from infra.errors import unreachable
 from infra.schema.errors import DatabaseMissingError, LiveError
 
 __all__ = ["revisions"]
@@ -26,11 +27,8 @@ def revisions(url: str) -> tuple[str, ...]:
     where = f"{place.hostname}:{place.port}"
     try:
         return asyncio.run(_revisions(url, where))
-    except (OSError, TimeoutError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else "no answer"
-        msg = (
-            f"The server at {where} does not answer: {reason}. Is it running? `make up` starts it."
-        )
+    except OSError as exc:
+        msg = f"{unreachable(where, exc)} Is it running? `make up` starts it."
         raise LiveError(msg) from exc
 
 

@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from infra.errors import GroundworkError
+from infra.errors import GroundworkError, unreachable
 
 __all__ = ["Identity", "ProbeError", "RefusedError", "ask", "prepare", "wait"]
 
@@ -50,10 +50,8 @@ def ask(*, host: str, port: int, user: str, password: str, seconds: float = 5.0)
     """
     try:
         return asyncio.run(_ask(host, port, user, password, seconds))
-    except (OSError, TimeoutError) as exc:
-        reason = exc.strerror if isinstance(exc, OSError) and exc.strerror else "no answer"
-        msg = f"The server at {host}:{port} does not answer: {reason}."
-        raise ProbeError(msg) from exc
+    except OSError as exc:
+        raise ProbeError(unreachable(f"{host}:{port}", exc)) from exc
 
 
 async def _ask(host: str, port: int, user: str, password: str, seconds: float) -> Identity:
