@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import socket
 
 from infra.servers.errors import ClusterError
@@ -32,7 +33,8 @@ def find_free() -> int:
     Raises:
         ClusterError: All thousand candidates are taken.
     """
-    for port in _PORTS:
+    # Anywhere in the range: the first one would be that of a server that is down for a moment.
+    for port in random.sample(_PORTS, k=len(_PORTS)):
         if is_free(port):
             return port
     msg = f"No free port from {_PORTS[0]} to {_PORTS[-1]}; name one with groundwork:port."
