@@ -70,7 +70,7 @@ def _constant_stack(folder: Path) -> dict[str, str]:
             "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "bench",
         }
-    )  # fmt: skip - the exceptions below the rule
+    )
     _run(["pulumi", "stack", "init", _STACK], folder, environment)
     _run(["pulumi", "up", "--yes"], folder, environment)
     return environment

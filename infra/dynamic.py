@@ -7,7 +7,7 @@ import traceback
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import grpc
-from pulumi import dynamic
+from pulumi import contains_unknowns, dynamic
 
 from infra.errors import GroundworkError
 
@@ -20,8 +20,6 @@ __all__ = ["Provider", "known"]
 
 def known(value: object) -> bool:
     """Tell whether an input has its value already: in a preview, it may be still to come."""
-    from pulumi import contains_unknowns  # noqa: PLC0415 - the SDK is loaded where this runs
-
     return not contains_unknowns(value)
 
 

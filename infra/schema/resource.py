@@ -15,6 +15,9 @@ from infra.schema.errors import DatabaseMissingError, HistoryError, LiveError, M
 
 __all__ = ["Schema", "SchemaProvider"]
 
+# Given by the program, and found by `check` in the files.
+_INPUTS = ("url", "migrations", "digest", "head")
+
 
 class Schema(dynamic.Resource, module="groundwork", name="Schema"):
     """The schema of a database, at the head of an Alembic directory.
@@ -54,7 +57,8 @@ class SchemaProvider(Provider):
             head = olds["head"] if same else history.head(folder)
         except HistoryError as exc:
             return dynamic.CheckResult(news, [dynamic.CheckFailure("migrations", str(exc))])
-        return dynamic.CheckResult({**_given(news), "digest": digest, "head": head}, [])
+        inputs = {"url": news["url"], "migrations": news["migrations"]}
+        return dynamic.CheckResult({**inputs, "digest": digest, "head": head}, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """Compare with the live database, whatever the state says of it."""
@@ -81,8 +85,7 @@ class SchemaProvider(Provider):
             revision = _worded(live.revisions(props["url"]))
         except DatabaseMissingError:
             return dynamic.ReadResult("", {})
-        inputs = {**_given(props), "digest": props["digest"], "head": props["head"]}
-        return dynamic.ReadResult(id_, {**props, "revision": revision}, inputs)
+        return dynamic.ReadResult(id_, {**props, "revision": revision}, _inputs(props))
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Take the schema away from a database that stays; one that goes takes it along."""
@@ -93,8 +96,8 @@ class SchemaProvider(Provider):
         _migrate(props, "downgrade")
 
 
-def _given(props: dict[str, Any]) -> dict[str, Any]:
-    return {"url": props["url"], "migrations": props["migrations"]}
+def _inputs(props: dict[str, Any]) -> dict[str, Any]:
+    return {key: props[key] for key in _INPUTS}
 
 
 def _worded(revisions: tuple[str, ...]) -> str:
@@ -103,9 +106,7 @@ def _worded(revisions: tuple[str, ...]) -> str:
 
 def _upgrade(props: dict[str, Any]) -> dict[str, Any]:
     _migrate(props, "upgrade")
-    revision = _worded(live.revisions(props["url"]))
-    kept = {key: props[key] for key in ("digest", "head")}
-    return {**_given(props), **kept, "revision": revision}
+    return {**_inputs(props), "revision": _worded(live.revisions(props["url"]))}
 
 
 def _migrate(props: dict[str, Any], command: process.Command) -> None:

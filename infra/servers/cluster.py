@@ -36,6 +36,9 @@ SUPERUSER = "postgres"
 _MARK = "groundwork.json"
 _CONF = "groundwork.conf"
 _LOG = "server.log"
+# Of postmaster.pid, as PostgreSQL's miscadmin.h lays it out; counted from 0.
+_PID_LINE = 0
+_PORT_LINE = 3
 _START_SECONDS = 60
 _STOP_SECONDS = 60
 _REAP_SECONDS = 5
@@ -121,11 +124,15 @@ class Cluster:
 
     def pid(self) -> int | None:
         """Give the process id of the running server, None where none runs."""
+        pid = self._noted(_PID_LINE)
+        return pid if pid is not None and self._is_alive(pid) else None
+
+    def _noted(self, line: int) -> int | None:
+        """Give a number from the lock file of a server that runs, or has run until it died."""
         try:
-            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
-        except (OSError, ValueError):
-            return None
-        return pid if self._is_alive(pid) else None
+            return int((self.data / "postmaster.pid").read_text().split("\n")[line])
+        except (OSError, ValueError, IndexError):
+            return None  # none, or one on its way up or down
 
     def _is_alive(self, pid: int) -> bool:
         """Tell our server from a stranger that got its number after a crash or a reboot."""
@@ -140,13 +147,7 @@ class Cluster:
 
     def running_port(self) -> int | None:
         """Give the port of the running server, None where none runs."""
-        if self.pid() is None:
-            return None
-        try:
-            # The fourth line, as PostgreSQL's miscadmin.h lays the file out.
-            return int((self.data / "postmaster.pid").read_text().split("\n")[3])
-        except (OSError, ValueError, IndexError):
-            return None  # on its way up or down
+        return None if self.pid() is None else self._noted(_PORT_LINE)
 
     def refuse_taken_port(self, port: int) -> None:
         """Raise a `ClusterError` where something else listens on 127.0.0.1:`port`."""
@@ -267,7 +268,7 @@ class Cluster:
                 f"--timeout={_START_SECONDS}",
                 "--silent",
                 doing=f"start the server in {self.data}",
-            )  # fmt: skip - one option and its value beside another reads better
+            )
         except ClusterError as exc:
             msg = f"{exc} Its data was kept. The log says: {_tail(log, before)}"
             raise ClusterError(msg) from exc
@@ -317,7 +318,7 @@ class Cluster:
             "postgres",
             stdin=f"ALTER ROLE {SUPERUSER} PASSWORD '{quoted}'\n",
             doing=f"set the superuser's password in {self.data}",
-        )  # fmt: skip - as above
+        )
 
     # -- helpers ------------------------------------------------------------------------
 
@@ -360,10 +361,14 @@ class Cluster:
 
     def _is_zombie(self) -> bool:
         try:
-            pid = int((self.data / "postmaster.pid").read_text().split("\n", 1)[0])
             # proc(5): the state follows the command, which stands in brackets.
-            state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-        except (OSError, ValueError, IndexError):
+            state = (
+                Path(f"/proc/{self._noted(_PID_LINE)}/stat")
+                .read_text()
+                .rpartition(")")[2]
+                .split()[0]
+            )
+        except (OSError, IndexError):
             return False
         return state == "Z"
 

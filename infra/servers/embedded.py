@@ -194,8 +194,10 @@ def _is_up(props: dict[str, Any]) -> bool:
     return cluster.running_port() == port and not ports.is_free(port)
 
 
-def _ask(port: int, password: str, *, seconds: float = 5) -> probe.Identity:
-    return probe.wait(host=HOST, port=port, user=SUPERUSER, password=password, seconds=seconds)
+def _ask(port: int, password: str) -> probe.Identity:
+    return probe.wait(
+        host=HOST, port=port, user=SUPERUSER, password=password, seconds=_READY_SECONDS
+    )
 
 
 def _run(
@@ -208,14 +210,14 @@ def _run(
     if port and port == (requested or port):
         # A refusal means another password: the one of a state that was lost.
         with suppress(probe.RefusedError):
-            identity = _ask(port, props["password"], seconds=_READY_SECONDS)
+            identity = _ask(port, props["password"])
     binaries = _binaries(cluster, props)
     if identity is None:
         cluster.stop()
         if not password_is_set:
             cluster.set_password(binaries, props["password"])
         port = _start(cluster, binaries, requested)
-        identity = _ask(port, props["password"], seconds=_READY_SECONDS)
+        identity = _ask(port, props["password"])
     return {
         **{key: props[key] for key in _INPUTS},
         "host": HOST,

@@ -66,7 +66,7 @@ async def _ask(host: str, port: int, user: str, password: str, seconds: float) -
             database="postgres",
             ssl=False,
             timeout=seconds,
-        )  # fmt: skip - one connection, one glance
+        )
         try:
             row = await connection.fetchrow(
                 "SELECT system_identifier::text AS cluster,"

@@ -56,7 +56,7 @@ class Project:
                 "PULUMI_CONFIG_PASSPHRASE": "tests",
                 "DATABASE_URL": "postgresql://nobody@127.0.0.1:1/of-the-user",
             }
-        )  # fmt: skip - the exceptions below the rule
+        )
         self.pulumi("stack", "init", "test")
         self.configure(dataDir=str(self.data))
 

@@ -51,7 +51,7 @@ def test_up_ends_with_the_schema_at_head(project: Project) -> None:
         "SELECT relname, pg_get_userbyid(relowner) FROM pg_class c"
         " JOIN pg_namespace n ON n.oid = relnamespace"
         " WHERE nspname = 'app' AND relkind = 'r'"
-    )  # fmt: skip - SQL
+    )
 
     assert {name for name, _ in tables} == {*TABLES, "alembic_version"}
     assert {owner for _, owner in tables} == {f"{_NAME}_owner"}

@@ -338,7 +338,7 @@ def test_a_normal_user_runs_the_server_as_themselves(binaries: Binaries, place: 
         "from infra.servers.binaries import Binaries\n"
         "from infra.servers.cluster import Cluster\n"
         "from infra.servers.ports import find_free\n"
-        "binaries = Binaries(folder=Path(sys.argv[2]), version='17')\n"
+        "binaries = Binaries(folder=Path(sys.argv[2]))\n"
         "data = Path(sys.argv[3])\n"
         "cluster = Cluster(data=data, owner='p/s', account=server_account(data))\n"
         "cluster.make(binaries, 'secret'); cluster.start(binaries, find_free())\n"
