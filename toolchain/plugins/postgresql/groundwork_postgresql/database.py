@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .properties import Failure, Property, text
-from .resource import Resource
+from .properties import Property, text
+from .resource import Named
 from .sql import acting_for, identifier, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .configuration import Configuration
     from .server import Server
     from .session import Session
     from .values import Value, Values
@@ -31,7 +28,7 @@ FROM pg_database d JOIN pg_tablespace t ON t.oid = d.dattablespace WHERE d.datna
 """
 
 
-class Database(Resource):
+class Database(Named):
     """`postgresql.Database`."""
 
     token: ClassVar[str] = "postgresql:index/database:Database"  # noqa: S105 - a type, no secret
@@ -49,21 +46,6 @@ class Database(Resource):
         Property(name="tablespaceName", computed=True, names_object=True),
         Property(name="template", computed=True, replaces=True, names_object=True),
     )
-
-    def validate(self, inputs: Values) -> Iterable[Failure]:
-        """See `Resource.validate`."""
-        if inputs.get("name") == "":
-            yield Failure("name", "it is empty")
-
-    def identity(self, values: Values, configuration: Configuration) -> str:
-        """See `Resource.identity`."""
-        del configuration
-        return text(values, "name")
-
-    async def locate(self, server: Server, identity: str) -> Values:
-        """See `Resource.locate`."""
-        del server
-        return {"name": identity}
 
     async def read(self, server: Server, values: Values) -> Values | None:
         """See `Resource.read`."""

@@ -44,7 +44,6 @@ class DefaultPrivileges(Resource):
 
     token: ClassVar[str] = "postgresql:index/defaultPrivileges:DefaultPrivileges"  # noqa: S105 - a type, no secret
     noun: ClassVar[str] = "default privileges"
-    autonamed: ClassVar[bool] = False
     # The old one's REVOKE would take away what its replacement has just granted.
     delete_before_replace: ClassVar[bool] = True
     properties: ClassVar[tuple[Property, ...]] = (

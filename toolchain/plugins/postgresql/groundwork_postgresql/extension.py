@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .properties import Failure, Property, text
-from .resource import Resource, in_database
+from .properties import Property, text
+from .resource import InDatabase, database_of
 from .sql import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from .configuration import Configuration
     from .server import Server
     from .session import Session
     from .values import Values
@@ -19,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Extension"]
 
 
-class Extension(Resource):
+class Extension(InDatabase):
     """`postgresql.Extension`."""
 
     token: ClassVar[str] = "postgresql:index/extension:Extension"  # noqa: S105 - a type, no secret
@@ -33,23 +30,9 @@ class Extension(Resource):
         Property(name="version", computed=True),
     )
 
-    def validate(self, inputs: Values) -> Iterable[Failure]:
-        """See `Resource.validate`."""
-        if inputs.get("name") == "":
-            yield Failure("name", "it is empty")
-
-    def identity(self, values: Values, configuration: Configuration) -> str:
-        """See `Resource.identity`."""
-        return f"{text(values, 'database') or configuration.database}.{text(values, 'name')}"
-
-    async def locate(self, server: Server, identity: str) -> Values:
-        """See `Resource.locate`."""
-        database, name = await in_database(server, identity, noun="extension")
-        return {"database": database, "name": name}
-
     async def read(self, server: Server, values: Values) -> Values | None:
         """See `Resource.read`."""
-        name, database = text(values, "name"), _database(server, values)
+        name, database = text(values, "name"), database_of(server, values)
         if not await server.has_database(database):
             return None
         async with server.session(database) as session:
@@ -82,7 +65,7 @@ class Extension(Resource):
         async def work(session: Session) -> None:
             await session.execute(" ".join(parts))
 
-        await server.transact(work, database=_database(server, wanted))
+        await server.transact(work, database=database_of(server, wanted))
 
     async def update(self, server: Server, state: Values, wanted: Values) -> None:
         """See `Resource.update`."""
@@ -95,12 +78,12 @@ class Extension(Resource):
             if version and version != state.get("version"):
                 await session.execute(f"{alter} UPDATE TO {identifier(version)}")
 
-        await server.transact(work, database=_database(server, state))
+        await server.transact(work, database=database_of(server, state))
 
     async def delete(self, server: Server, state: Values) -> None:
         """See `Resource.delete`."""
         mode = "CASCADE" if state.get("dropCascade") else "RESTRICT"
-        database = _database(server, state)
+        database = database_of(server, state)
         if not await server.has_database(database):
             return
 
@@ -109,7 +92,3 @@ class Extension(Resource):
             await session.execute(f"DROP EXTENSION IF EXISTS {name} {mode}")
 
         await server.transact(work, database=database)
-
-
-def _database(server: Server, values: Values) -> str:
-    return text(values, "database") or server.configuration.database

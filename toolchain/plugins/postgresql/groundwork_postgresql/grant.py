@@ -48,7 +48,6 @@ class Grant(Resource):
 
     token: ClassVar[str] = "postgresql:index/grant:Grant"  # noqa: S105 - a type, no secret
     noun: ClassVar[str] = "grant"
-    autonamed: ClassVar[bool] = False
     delete_before_replace: ClassVar[bool] = True
     properties: ClassVar[tuple[Property, ...]] = (
         Property(name="columns", kind="set", replaces=True),

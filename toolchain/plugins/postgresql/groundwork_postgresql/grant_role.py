@@ -31,7 +31,6 @@ class GrantRole(Resource):
 
     token: ClassVar[str] = "postgresql:index/grantRole:GrantRole"  # noqa: S105 - a type, no secret
     noun: ClassVar[str] = "role grant"
-    autonamed: ClassVar[bool] = False
     # The old one's REVOKE would take away what its replacement has just granted.
     delete_before_replace: ClassVar[bool] = True
     properties: ClassVar[tuple[Property, ...]] = (

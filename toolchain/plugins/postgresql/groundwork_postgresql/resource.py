@@ -6,17 +6,17 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
 from .errors import PluginError
-from .properties import text
+from .properties import Failure, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from .configuration import Configuration
-    from .properties import Failure, Property
+    from .properties import Property
     from .server import Server
     from .values import Values
 
-__all__ = ["Resource", "in_database"]
+__all__ = ["InDatabase", "Named", "Resource", "database_of"]
 
 
 class Resource(ABC):
@@ -34,7 +34,7 @@ class Resource(ABC):
 
     properties: ClassVar[tuple[Property, ...]]
 
-    autonamed: ClassVar[bool] = True
+    autonamed: ClassVar[bool] = False
     """Whether it has a `name` that is made up where the program gives none."""
 
     delete_before_replace: ClassVar[bool] = False
@@ -121,7 +121,46 @@ class Resource(ABC):
         """
 
 
-async def in_database(server: Server, identity: str, *, noun: str) -> tuple[str, str]:
+class Named(Resource):
+    """An object of the whole server, which its name alone tells from others of its kind."""
+
+    autonamed: ClassVar[bool] = True
+
+    def validate(self, inputs: Values) -> Iterable[Failure]:
+        """See `Resource.validate`."""
+        if inputs.get("name") == "":
+            yield Failure("name", "it is empty")
+
+    def identity(self, values: Values, configuration: Configuration) -> str:
+        """See `Resource.identity`."""
+        del configuration
+        return text(values, "name")
+
+    async def locate(self, server: Server, identity: str) -> Values:
+        """See `Resource.locate`."""
+        del server
+        return {"name": identity}
+
+
+class InDatabase(Named):
+    """An object inside a database: that of the provider where it names none."""
+
+    def identity(self, values: Values, configuration: Configuration) -> str:
+        """See `Resource.identity`."""
+        return f"{text(values, 'database') or configuration.database}.{text(values, 'name')}"
+
+    async def locate(self, server: Server, identity: str) -> Values:
+        """See `Resource.locate`."""
+        database, name = await _in_database(server, identity, noun=self.noun)
+        return {"database": database, "name": name}
+
+
+def database_of(server: Server, values: Values) -> str:
+    """The database that an object is in."""
+    return text(values, "database") or server.configuration.database
+
+
+async def _in_database(server: Server, identity: str, *, noun: str) -> tuple[str, str]:
     """Takes an id of the form `database.name` apart, for an import.
 
     Both parts may contain dots themselves; then the server tells which database is meant.

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING, ClassVar
 from . import scram
 from .errors import PluginError
 from .properties import Failure, Property, same, text
-from .resource import Resource
+from .resource import Named
 from .role_settings import read_settings, settings_statements
 from .sql import acting_for, identifier, literal, role_exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .configuration import Configuration
     from .server import Server
     from .session import Session
     from .values import Value, Values
@@ -43,7 +42,7 @@ FROM pg_roles r WHERE rolname = $1
 """
 
 
-class Role(Resource):
+class Role(Named):
     """`postgresql.Role`."""
 
     token: ClassVar[str] = "postgresql:index/role:Role"  # noqa: S105 - a type, no secret
@@ -75,8 +74,7 @@ class Role(Resource):
 
     def validate(self, inputs: Values) -> Iterable[Failure]:
         """See `Resource.validate`."""
-        if inputs.get("name") == "":
-            yield Failure("name", "it is empty")
+        yield from super().validate(inputs)
         if inputs.get("encryptedPassword") is False and inputs.get("password"):
             yield Failure("encryptedPassword", "PostgreSQL stores no password in clear since 10")
         if inputs.get("password") and inputs.get("passwordWo"):
@@ -86,16 +84,6 @@ class Role(Resource):
         paths = inputs.get("searchPaths")
         if isinstance(paths, list) and any(", " in path for path in paths if isinstance(path, str)):
             yield Failure("searchPaths", "a part contains ', '")
-
-    def identity(self, values: Values, configuration: Configuration) -> str:
-        """See `Resource.identity`."""
-        del configuration
-        return text(values, "name")
-
-    async def locate(self, server: Server, identity: str) -> Values:
-        """See `Resource.locate`."""
-        del server
-        return {"name": identity}
 
     async def read(self, server: Server, values: Values) -> Values | None:
         """See `Resource.read`."""

@@ -6,13 +6,12 @@ from typing import TYPE_CHECKING, ClassVar
 
 from .errors import PluginError
 from .properties import Failure, Property, text
-from .resource import Resource, in_database
+from .resource import InDatabase, database_of
 from .sql import acting_for, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from .configuration import Configuration
     from .server import Server
     from .session import Session
     from .values import Values
@@ -27,7 +26,7 @@ SELECT pg_get_userbyid(datdba)::text FROM pg_database WHERE datname = current_da
 """
 
 
-class Schema(Resource):
+class Schema(InDatabase):
     """`postgresql.Schema`."""
 
     token: ClassVar[str] = "postgresql:index/schema:Schema"  # noqa: S105 - a type, no secret
@@ -43,8 +42,7 @@ class Schema(Resource):
 
     def validate(self, inputs: Values) -> Iterable[Failure]:
         """See `Resource.validate`."""
-        if inputs.get("name") == "":
-            yield Failure("name", "it is empty")
+        yield from super().validate(inputs)
         if inputs.get("policies"):
             yield Failure(
                 "policies",
@@ -52,18 +50,9 @@ class Schema(Resource):
                 "object type 'schema'",
             )
 
-    def identity(self, values: Values, configuration: Configuration) -> str:
-        """See `Resource.identity`."""
-        return f"{text(values, 'database') or configuration.database}.{text(values, 'name')}"
-
-    async def locate(self, server: Server, identity: str) -> Values:
-        """See `Resource.locate`."""
-        database, name = await in_database(server, identity, noun="schema")
-        return {"database": database, "name": name}
-
     async def read(self, server: Server, values: Values) -> Values | None:
         """See `Resource.read`."""
-        name, database = text(values, "name"), _database(server, values)
+        name, database = text(values, "name"), database_of(server, values)
         if not await server.has_database(database):
             return None
         async with server.session(database) as session:
@@ -95,7 +84,7 @@ class Schema(Resource):
             elif owner and owner != existing["owner"]:
                 await _give(session, name, previous=existing["owner"], owner=owner)
 
-        await server.transact(work, database=_database(server, wanted))
+        await server.transact(work, database=database_of(server, wanted))
 
     async def update(self, server: Server, state: Values, wanted: Values) -> None:
         """See `Resource.update`."""
@@ -111,11 +100,11 @@ class Schema(Resource):
             if owner and owner != previous:
                 await _give(session, name, previous=previous, owner=owner)
 
-        await server.transact(work, database=_database(server, state))
+        await server.transact(work, database=database_of(server, state))
 
     async def delete(self, server: Server, state: Values) -> None:
         """See `Resource.delete`."""
-        name, database = text(state, "name"), _database(server, state)
+        name, database = text(state, "name"), database_of(server, state)
         mode = "CASCADE" if state.get("dropCascade") else "RESTRICT"
         if not await server.has_database(database):
             return
@@ -127,10 +116,6 @@ class Schema(Resource):
                     await session.execute(f"DROP SCHEMA {identifier(name)} {mode}")
 
         await server.transact(work, database=database)
-
-
-def _database(server: Server, values: Values) -> str:
-    return text(values, "database") or server.configuration.database
 
 
 async def _database_owner(session: Session) -> str:
