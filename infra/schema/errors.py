@@ -2,9 +2,29 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from infra.errors import GroundworkError
 
-__all__ = ["DatabaseMissingError", "HistoryError", "LiveError", "MigrationError"]
+if TYPE_CHECKING:
+    from infra.schema.model import Drift
+
+__all__ = [
+    "DatabaseMissingError",
+    "DowngradeRefusedError",
+    "DriftError",
+    "EditedRevisionError",
+    "HeadsError",
+    "HistoryError",
+    "LedgerMismatchError",
+    "LiveError",
+    "MigrationError",
+    "NoWayBackError",
+    "NotApprovedError",
+    "PlanError",
+    "TargetError",
+    "UnknownRevisionError",
+]
 
 
 class HistoryError(GroundworkError):
@@ -21,3 +41,70 @@ class DatabaseMissingError(LiveError):
 
 class MigrationError(GroundworkError):
     """A migration failed; PostgreSQL undid the revision that was running."""
+
+
+class PlanError(GroundworkError):
+    """There is no way from what the database has to the target, or none that is allowed."""
+
+
+class HeadsError(PlanError):
+    """The files end in several revisions.
+
+    Attributes:
+        heads: Their ids.
+    """
+
+    def __init__(self, message: str, *, heads: tuple[str, ...]) -> None:
+        """Keep the heads beside the message."""
+        super().__init__(message)
+        self.heads = heads
+
+
+class TargetError(PlanError):
+    """The target is no revision, or more than one."""
+
+
+class UnknownRevisionError(PlanError):
+    """The database is at a revision that neither the files nor the ledger know."""
+
+
+class LedgerMismatchError(PlanError):
+    """The version table can't be true."""
+
+
+class EditedRevisionError(PlanError):
+    """The file of an applied revision is not what ran."""
+
+
+class DowngradeRefusedError(PlanError):
+    """The way leads back, and the stack does not allow that.
+
+    Attributes:
+        revisions: What would be taken back.
+    """
+
+    def __init__(self, message: str, *, revisions: tuple[str, ...]) -> None:
+        """Keep the revisions beside the message."""
+        super().__init__(message)
+        self.revisions = revisions
+
+
+class NoWayBackError(PlanError):
+    """A revision that would have to be taken back can't be."""
+
+
+class DriftError(PlanError):
+    """Objects were changed by hand, and the stack refuses to go on from there.
+
+    Attributes:
+        drift: What was changed.
+    """
+
+    def __init__(self, message: str, *, drift: tuple[Drift, ...]) -> None:
+        """Keep the changes beside the message."""
+        super().__init__(message)
+        self.drift = drift
+
+
+class NotApprovedError(PlanError):
+    """The plan is not the one that was approved."""

@@ -1,0 +1,281 @@
+"""From what the files say and what a database has to the steps between: pure, no I/O, no clock."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from infra.schema import catalog, refusals
+from infra.schema.graph import Present, closure, ordered
+from infra.schema.model import Applied, History, Live, Plan, Policy, Revision, Script, Step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+    from infra.schema.model import Drift
+
+__all__ = ["approve", "make", "target"]
+
+
+def make(history: History, live: Live | None, policy: Policy) -> Plan:
+    """Plan the way from a database to the target.
+
+    Args:
+        history: What the files say.
+        live: What the database has; None where it can't be asked yet, and is taken as empty.
+        policy: What the stack allows.
+
+    Raises:
+        PlanError: There is no way, or none that the policy allows; one of its subclasses.
+    """
+    wanted = target(history, policy.target)
+    if live is None:
+        return _from(Live(), history, wanted, policy)
+    _agree(history, live, policy)
+    _unedited(history, live, policy)
+    return _from(live, history, wanted, policy)
+
+
+def approve(plan: Plan, policy: Policy) -> None:
+    """Let a plan pass that was approved, or one where no approval is asked for.
+
+    Raises:
+        NotApprovedError: Another plan was approved.
+    """
+    approved = policy.approved_plan.lower()
+    if not approved or not (plan.steps or plan.stamp):
+        return
+    if len(approved) < refusals.DIGEST or not plan.digest.startswith(approved):
+        raise refusals.not_approved(plan, policy.approved_plan)
+
+
+def target(history: History, name: str) -> tuple[str, ...]:
+    """Give the revisions that `name` means: none for "base", several for "heads".
+
+    Args:
+        history: Where to look.
+        name: "head", "heads", "base", an id, at least four characters of its beginning, a branch
+            label, or a label with "@head".
+
+    Raises:
+        HeadsError: "head", and there are several.
+        TargetError: No revision, or more than one, has that name.
+    """
+    if name == "base":
+        return ()
+    if name == "heads":
+        return history.heads
+    if name == "head":
+        if len(history.heads) > 1:
+            raise refusals.several_heads(history)
+        return history.heads
+    known = history.by_id
+    if name in known:
+        return (name,)
+    label = name.removesuffix("@head")
+    for revision in history.revisions:
+        if label in revision.labels:
+            return _branch_head(history, label, revision)
+    found = [id_ for id_ in known if len(name) >= refusals.PREFIX and id_.startswith(name)]
+    if len(found) != 1:
+        raise refusals.no_target(history, name, found)
+    return (found[0],)
+
+
+def _branch_head(history: History, label: str, first: Revision) -> tuple[str, ...]:
+    """Give the head that a branch has grown to."""
+    branch = {first.id}
+    for revision in history.revisions:
+        if branch.intersection(revision.parents):
+            branch.add(revision.id)
+    heads = [head for head in history.heads if head in branch]
+    if len(heads) != 1:
+        raise refusals.no_target(history, label, heads)
+    return (heads[0],)
+
+
+def _agree(history: History, live: Live, policy: Policy) -> None:
+    """Refuse a version table that can't be true."""
+    there = [id_ for id_, entry in live.applied.items() if entry.finished]
+    if not live.versioned and there and not policy.adopt:
+        raise refusals.version_table_gone(history, live, there)
+    needs = _needs(history, live)
+    unknown = [head for head in live.heads if head not in needs]
+    if unknown:
+        raise refusals.unknown(history, unknown)
+    rows = Present(closure(live.heads, needs), needs).heads
+    if rows != live.heads:
+        raise refusals.redundant_rows(history, sorted(set(live.heads) - set(rows)))
+
+
+def _unedited(history: History, live: Live, policy: Policy) -> None:
+    if policy.edited == "accept":
+        return
+    edited = _edited(history, live)
+    if edited:
+        raise refusals.edited([(revision, live.applied[revision.id]) for revision in edited])
+
+
+def _edited(history: History, live: Live) -> list[Revision]:
+    """List the revisions that ran as something else than their files say now."""
+    there = closure(live.heads, _needs(history, live))
+    return [
+        revision
+        for revision in history.revisions
+        if revision.id in there
+        and (entry := live.applied.get(revision.id))
+        and entry.sha256 not in ("", revision.sha256)
+    ]
+
+
+def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy) -> Plan:
+    """Plan from a database that can be trusted."""
+    needs = _needs(history, live)
+    stamp = _adopted(history, live, policy)
+    there = closure(live.heads, needs) | set(stamp)
+    end = closure(wanted, needs)
+    present = Present(there, needs)
+    drift = _drift(live, policy)
+    down = _back(history, live, present, there - end, policy)
+    up = [
+        _up(present, revision, live.applied.get(revision.id), policy)
+        for revision in history.revisions
+        if revision.id in end - there
+    ]
+    return Plan(
+        steps=(*down, *up),
+        before=live.heads,
+        after=present.heads,
+        stamp=stamp,
+        drift=drift,
+        notes=tuple(_notes(history, live, there, policy)),
+    )
+
+
+def _adopted(history: History, live: Live, policy: Policy) -> tuple[str, ...]:
+    """List what a database without a version is taken to have, first to last."""
+    if not policy.adopt or live.heads:
+        return ()
+    taken = closure(target(history, policy.adopt), _needs(history, live))
+    return tuple(revision.id for revision in history.revisions if revision.id in taken)
+
+
+def _drift(live: Live, policy: Policy) -> tuple[Drift, ...]:
+    """Compare the catalog with what the last apply left; a run by hand since has its own."""
+    if live.recorded is None or live.catalog is None or live.recorded_heads != live.heads:
+        return ()
+    drift = catalog.compare(live.recorded, live.catalog)
+    if drift and policy.drift == "refuse":
+        raise refusals.drifted(drift)
+    return drift
+
+
+def _back(
+    history: History, live: Live, present: Present, extra: Iterable[str], policy: Policy
+) -> list[Step]:
+    """Plan the revisions to take back, newest first."""
+    order = ordered(extra, present.needs, [revision.id for revision in history.revisions])
+    if not order:
+        return []
+    lost = [live.applied.get(id_, Applied(revision=id_)) for id_ in order]
+    if policy.downgrade == "refuse":
+        raise refusals.downgrade(history, lost)
+    scripts = [_undo(history, live, id_) for id_ in reversed(order)]
+    stuck = [id_ for id_, script in zip(reversed(order), scripts, strict=True) if script is None]
+    if stuck:
+        raise refusals.no_way_back(history, live, stuck)
+    return [
+        _down(history, live, present, id_, script)
+        for id_, script in zip(reversed(order), scripts, strict=True)
+        if script is not None
+    ]
+
+
+def _undo(history: History, live: Live, id_: str) -> Script | None:
+    """Give what takes a revision back; what was rendered when it ran goes first."""
+    entry, revision = live.applied.get(id_), history.by_id.get(id_)
+    if entry is not None and entry.sha256 and not entry.downgrade.live:
+        return entry.downgrade
+    if revision is None or revision.downgrade.absent:
+        return None
+    return revision.downgrade
+
+
+def _down(history: History, live: Live, present: Present, id_: str, script: Script) -> Step:
+    entry = live.applied.get(id_, Applied(revision=id_))
+    revision = history.by_id.get(id_) or Revision(
+        id=id_, parents=entry.needs, message=entry.message, sha256=entry.sha256
+    )
+    before = present.heads
+    present.remove(id_)
+    return Step(
+        revision=id_,
+        direction="down",
+        message=revision.message,
+        script=script,
+        before=before,
+        after=present.heads,
+        file=revision.file,
+        sha256=revision.sha256,
+        needs=revision.needs,
+        lock_timeout=revision.lock_timeout,
+        statement_timeout=revision.statement_timeout,
+        again=not entry.finished,
+    )
+
+
+def _up(present: Present, revision: Revision, entry: Applied | None, policy: Policy) -> Step:
+    script = revision.upgrade
+    if policy.apply == "online" and not script.live:
+        script = replace(script, live="the stack says apply: online")
+    before = present.heads
+    present.add(revision.id)
+    return Step(
+        revision=revision.id,
+        direction="up",
+        message=revision.message,
+        script=script,
+        before=before,
+        after=present.heads,
+        file=revision.file,
+        sha256=revision.sha256,
+        needs=revision.needs,
+        undo=revision.downgrade,
+        lock_timeout=revision.lock_timeout,
+        statement_timeout=revision.statement_timeout,
+        again=entry is not None and not entry.finished,
+    )
+
+
+def _notes(history: History, live: Live, there: set[str], policy: Policy) -> Iterable[str]:
+    """Say what a reader could not guess from the steps."""
+    by_hand = sorted(there - set(live.applied)) if live.applied else []
+    if by_hand:
+        yield f"applied by hand, not by this node: {', '.join(by_hand)}"
+    gone = sorted(id_ for id_, entry in live.applied.items() if entry.finished and id_ not in there)
+    if gone:
+        yield f"taken back by hand: {', '.join(gone)}"
+    if policy.edited == "accept":
+        for revision in _edited(history, live):
+            yield f"{revision.id} was edited after it ran; accepted"
+    if live.recorded and live.catalog and live.recorded.format != live.catalog.format:
+        yield "the recorded catalog has another format: drift can't be told until the next up"
+    if live.database and not live.versioned and not policy.adopt and _tables(live):
+        yield (
+            f"schema {live.schema} has tables already, and no {history.version_table}: if they"
+            " are those of a revision, set adopt to it"
+        )
+    if history.offline:
+        yield f"env.py renders nothing in advance: {history.offline}"
+
+
+def _tables(live: Live) -> bool:
+    return live.catalog is not None and any(
+        name.startswith(f"table {live.schema}.") for name in live.catalog.objects
+    )
+
+
+def _needs(history: History, live: Live) -> Mapping[str, tuple[str, ...]]:
+    """Give what each revision needs: as the files say, and the ledger where there is no file."""
+    recorded = {id_: entry.needs for id_, entry in live.applied.items()}
+    return {**recorded, **{revision.id: revision.needs for revision in history.revisions}}

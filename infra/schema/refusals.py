@@ -1,0 +1,177 @@
+"""The words of a plan that can't be made: what is in the way, on what, and what to do about it.
+
+Nothing has been changed when one of these is raised, and each says so.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infra.schema import catalog
+from infra.schema.errors import (
+    DowngradeRefusedError,
+    DriftError,
+    EditedRevisionError,
+    HeadsError,
+    LedgerMismatchError,
+    NotApprovedError,
+    NoWayBackError,
+    TargetError,
+    UnknownRevisionError,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from infra.schema.model import Applied, Drift, History, Live, Plan, Revision
+
+__all__ = [
+    "DIGEST",
+    "PREFIX",
+    "downgrade",
+    "drifted",
+    "edited",
+    "no_target",
+    "no_way_back",
+    "not_approved",
+    "redundant_rows",
+    "several_heads",
+    "unknown",
+    "version_table_gone",
+]
+
+PREFIX = 4
+"""Characters of a revision that name it at least, as in Alembic."""
+
+DIGEST = 12
+"""Characters of a plan's digest that approve it at least."""
+
+_KEPT = "Nothing was changed."
+_SHORT = 12  # digits of a checksum that a person compares
+_LINES = 20
+
+
+def several_heads(history: History) -> HeadsError:
+    """Word that the files end in more than one revision."""
+    known = history.by_id
+    heads = "\n".join(f"  {head}  {known[head].message}" for head in history.heads)
+    return HeadsError(
+        f"The migrations have {len(history.heads)} heads, so that head means nothing:\n{heads}\n"
+        f'{_KEPT} Merge them: alembic merge -m "merge heads" {" ".join(history.heads)}',
+        heads=history.heads,
+    )
+
+
+def no_target(history: History, name: str, found: Sequence[str]) -> TargetError:
+    """Word that a name means no revision, or more than one."""
+    what = f"means {len(found)}: {', '.join(sorted(found))}" if found else "is none of them"
+    return TargetError(
+        f"The migrations have {len(history.revisions)} revisions, and {name!r} {what}. {_KEPT}"
+        " Name a whole revision, a branch label, head, heads or base."
+    )
+
+
+def unknown(history: History, heads: Sequence[str]) -> UnknownRevisionError:
+    """Word that the database is at a revision that nobody knows here."""
+    return UnknownRevisionError(
+        f"The database is at {_listed(heads)}, which the migrations lack and the ledger has no"
+        f" record of. {_KEPT} Take the checkout that has it, or another database; if its file was"
+        f" deleted, restore it. alembic_version here: {history.version_table}."
+    )
+
+
+def redundant_rows(history: History, rows: Sequence[str]) -> LedgerMismatchError:
+    """Word that the version table lists a revision beside one that includes it."""
+    return LedgerMismatchError(
+        f"The table {history.version_table} lists {_listed(rows)} beside a revision that includes"
+        f" it already. {_KEPT} Somebody wrote that table by hand: delete that row, then run again."
+    )
+
+
+def version_table_gone(history: History, live: Live, there: Sequence[str]) -> LedgerMismatchError:
+    """Word that the ledger knows of revisions, and the version table is not there."""
+    return LedgerMismatchError(
+        f"The ledger has {len(there)} applied revisions, and the table {history.version_table} is"
+        f" not in schema {live.schema}: it was dropped, renamed, or the search_path leads"
+        f" elsewhere. {_KEPT} Restore it; or, where the tables are still there, set adopt to the"
+        " revision that they have."
+    )
+
+
+def edited(revisions: Sequence[tuple[Revision, Applied]]) -> EditedRevisionError:
+    """Word that files are no longer what ran."""
+    lines = "\n".join(
+        f"  {revision.id} in {revision.file}: ran as {entry.sha256[:_SHORT]}, is now"
+        f" {revision.sha256[:_SHORT]}"
+        for revision, entry in revisions
+    )
+    return EditedRevisionError(
+        f"Edited after it ran:\n{lines}\n{_KEPT} Restore the file and write what you want in a new"
+        " revision; or set edited to accept, if the change means nothing to the database."
+    )
+
+
+def downgrade(history: History, lost: Sequence[Applied]) -> DowngradeRefusedError:
+    """Word that the way leads back, and the stack does not allow that."""
+    files = history.by_id
+    lines = "\n".join(f"  {_entry(entry, files.get(entry.revision))}" for entry in lost[:_LINES])
+    missing = [entry for entry in lost if entry.revision not in files]
+    why = (
+        f"The database has {_count(missing)} this checkout lacks"
+        if missing
+        else f"The database has {_count(lost)} the target does not include"
+    )
+    return DowngradeRefusedError(
+        f"{why}:\n{lines}\n{_KEPT} Take a checkout that has them; or set downgrade to allow, and"
+        " they are taken back, newest first.",
+        revisions=tuple(entry.revision for entry in lost),
+    )
+
+
+def no_way_back(history: History, live: Live, stuck: Sequence[str]) -> NoWayBackError:
+    """Word that a revision can't be taken back."""
+    known = history.by_id
+    lines = []
+    for id_ in stuck:
+        entry, revision = live.applied.get(id_), known.get(id_)
+        script = revision.downgrade if revision else entry.downgrade if entry else None
+        why = script.live if script and script.live else "nobody recorded how"
+        lines.append(f"  {id_}: {why}")
+    return NoWayBackError(
+        "There is no way back through:\n" + "\n".join(lines) + f"\n{_KEPT} Take a checkout that has"
+        " the file and can run its downgrade, or restore a backup."
+    )
+
+
+def drifted(drift: Sequence[Drift]) -> DriftError:
+    """Word what was changed by hand."""
+    lines = "\n".join(f"  {catalog.worded(change)}" for change in drift[:_LINES])
+    more = f"\n  and {len(drift) - _LINES} more" if len(drift) > _LINES else ""
+    return DriftError(
+        f"Changed by hand since the last run:\n{lines}{more}\n{_KEPT} Put it back, or bring it into"
+        " a revision; or set drift to accept, and this is what the next comparison begins with.",
+        drift=tuple(drift),
+    )
+
+
+def not_approved(plan: Plan, approved: str) -> NotApprovedError:
+    """Word that the plan is not the one that was reviewed."""
+    return NotApprovedError(
+        f"The plan is {plan.digest}, and approved_plan is {approved}: what would run is not what"
+        f" was reviewed. {_KEPT} Review the preview again, then set approved_plan to its digest"
+        f" (at least {DIGEST} characters of it)."
+    )
+
+
+def _count(entries: Sequence[Applied]) -> str:
+    return "a revision that" if len(entries) == 1 else f"{len(entries)} revisions that"
+
+
+def _entry(entry: Applied, revision: Revision | None) -> str:
+    message = entry.message or (revision.message if revision else "")
+    commit = f" (commit {entry.commit[:_SHORT]})" if entry.commit else ""
+    return f"{entry.revision}  {message}{commit}".rstrip()
+
+
+def _listed(ids: Sequence[str]) -> str:
+    return ", ".join(ids)
