@@ -4,7 +4,7 @@ import uuid
 from datetime import date
 
 from pgvector.sqlalchemy import Vector
-from sqlalchemy import ForeignKey, UniqueConstraint
+from sqlalchemy import ForeignKey, Index, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.artifact import EMBEDDING_DIMENSIONS
@@ -34,13 +34,20 @@ class SkillEmbedding(Base):
     """A chunk of a skill file with its embedding."""
 
     __tablename__ = "skill_embeddings"
-    __table_args__ = ({"comment": "Chunks of skill files with their embeddings"},)
+    __table_args__ = (
+        # Full-text search: a query has to say the same expression, configuration included.
+        Index(
+            "ix_skill_embeddings_chunk_text_english",
+            text("to_tsvector('english', chunk_text)"),
+            postgresql_using="gin",
+        ),
+        {"comment": "Chunks of skill files with their embeddings"},
+    )
 
     id: Mapped[IdentityKey]
-    # CASCADE: derived from the file. Not indexed here: the indexes of this table are those of
-    # search, and come with it.
+    # CASCADE: derived from the file.
     skill_file_id: Mapped[uuid.UUID] = mapped_column(
-        ForeignKey("skill_files.id", ondelete="CASCADE")
+        ForeignKey("skill_files.id", ondelete="CASCADE"), index=True
     )
     chunk_text: Mapped[str]
     embedding: Mapped[list[float]] = mapped_column(Vector(EMBEDDING_DIMENSIONS))

@@ -11,6 +11,7 @@ import pytest
 from alembic.util import CommandError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
+from .history import HEAD, INITIAL
 from .place import MIGRATIONS, Place, cli
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ _SEEN = '''
 import sqlalchemy as sa
 from alembic import op
 revision = "aaaaaaaaaaaa"
-down_revision = "c5fc18e7c719"
+down_revision = "HEAD"
 branch_labels = depends_on = None
 def upgrade():
     op.execute("""CREATE TABLE seen AS
@@ -34,7 +35,7 @@ def downgrade():
 _BROKEN = """
 from alembic import op
 revision = "bbbbbbbbbbbb"
-down_revision = "c5fc18e7c719"
+down_revision = "HEAD"
 branch_labels = depends_on = None
 def upgrade():
     op.execute("CREATE TABLE half_made (id int)")
@@ -73,7 +74,8 @@ def copy(tmp_path: Path) -> Path:
 
 
 def _add(folder: Path, code: str) -> None:
-    (folder / "versions" / "added_for_a_test.py").write_text(code, encoding="utf-8")
+    path = folder / "versions" / "added_for_a_test.py"
+    path.write_text(code.replace('"HEAD"', f'"{HEAD}"'), encoding="utf-8")
 
 
 def _async_url(place: Place) -> str:
@@ -103,7 +105,7 @@ def test_a_connection_that_is_handed_in_decides_the_transaction(
     async def work(connection: AsyncConnection) -> None:
         transaction = await connection.begin()
         await connection.run_sync(
-            lambda inner: empty.alembic("upgrade", "head", attributes={"connection": inner})
+            lambda inner: empty.alembic("upgrade", INITIAL, attributes={"connection": inner})
         )
         await (transaction.commit() if keep else transaction.rollback())
 
@@ -218,7 +220,7 @@ def test_revisions_before_a_broken_one_are_kept(empty: Place, copy: Path) -> Non
     with pytest.raises(CommandError, match="ck_clients_ssn_last4_four_digits") as caught:
         empty.alembic("upgrade", "head", folder=copy)
 
-    assert empty.value("SELECT version_num FROM alembic_version") == "c5fc18e7c719"
+    assert empty.value("SELECT version_num FROM alembic_version") == HEAD
     assert empty.value("SELECT to_regclass('half_made')") is None
     assert "123456789" not in str(caught.value)
 
@@ -236,7 +238,7 @@ def test_a_foreign_version_table_further_down_the_path_is_not_taken(
     prepared.alembic("upgrade", "head")
     prepared.alembic("check")
 
-    assert empty.value("SELECT version_num FROM app.alembic_version") == "c5fc18e7c719"
+    assert empty.value("SELECT version_num FROM app.alembic_version") == HEAD
     assert empty.value("SELECT version_num FROM ext.alembic_version") == "of_another_one"
 
 

@@ -1,4 +1,4 @@
-"""The initial revision: what it makes, that it matches the models, that it goes without a trace."""
+"""What the revisions make together, that it matches the models, that it goes without a trace."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import pytest
 from alembic.util import CommandError
 
 from tests.tables import TABLES
+
+from .history import HEAD, REVISIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -26,11 +28,11 @@ def _extension(place: Place) -> tuple[str, str] | None:
 
 
 def test_upgrade_makes_eleven_tables(migrated: Place) -> None:
-    """Head is the initial revision, and every table is there."""
+    """At head, every table is there and nothing else."""
     tables = migrated.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
 
     assert {row[0] for row in tables} == TABLES | {"alembic_version"}
-    assert migrated.value("SELECT version_num FROM alembic_version") == "c5fc18e7c719"
+    assert migrated.value("SELECT version_num FROM alembic_version") == HEAD
 
 
 def test_models_match_the_tables(migrated: Place) -> None:
@@ -51,6 +53,8 @@ def test_models_match_the_tables(migrated: Place) -> None:
         "ALTER TABLE skill_files DROP CONSTRAINT uq_skill_files_name_version",
         "DROP INDEX ix_client_profile_entries_client_id_created_at",
         "DROP INDEX ix_agent_logs_client_id",
+        "DROP INDEX ix_skill_embeddings_chunk_text_english",
+        "DROP INDEX ix_skill_embeddings_skill_file_id",
         "ALTER TABLE task_artifacts DROP CONSTRAINT fk_task_artifacts_task_id_tasks",
         "COMMENT ON COLUMN clients.ssn_last4 IS NULL",
         "CREATE TABLE made_by_hand (id int)",
@@ -90,12 +94,12 @@ def test_offline_sql_gives_the_same_catalog(migrated: Place, empty: Place) -> No
     empty.execute(empty.alembic("upgrade", "head", sql=True))
 
     assert empty.catalog() == migrated.catalog()
-    assert empty.value("SELECT version_num FROM alembic_version") == "c5fc18e7c719"
+    assert empty.value("SELECT version_num FROM alembic_version") == HEAD
 
 
 def test_offline_downgrade_leaves_no_trace(migrated: Place, empty: Place) -> None:
     """The rendered downgrade takes away what the rendered upgrade made."""
-    migrated.execute(migrated.alembic("downgrade", "c5fc18e7c719:base", sql=True))
+    migrated.execute(migrated.alembic("downgrade", f"{HEAD}:base", sql=True))
 
     assert migrated.catalog() == empty.catalog()
 
@@ -104,7 +108,7 @@ def test_offline_sql_has_one_transaction_a_revision(empty: Place) -> None:
     """Each revision is rendered with its own BEGIN and COMMIT."""
     sql = empty.alembic("upgrade", "head", sql=True)
 
-    assert sql.count("BEGIN;") == sql.count("COMMIT;") == 1
+    assert sql.count("BEGIN;") == sql.count("COMMIT;") == len(REVISIONS)
     assert sql.index("BEGIN;") < sql.index("CREATE EXTENSION IF NOT EXISTS vector")
 
 
