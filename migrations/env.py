@@ -15,7 +15,7 @@ from alembic import context
 from alembic.util import CommandError
 from pgvector.sqlalchemy import BIT, HALFVEC, SPARSEVEC, Vector
 from sqlalchemy import Connection, Engine, pool
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_engine_from_config
 
 if TYPE_CHECKING:
@@ -114,13 +114,24 @@ def home_schema(connection: Connection) -> str:
 
 def do_run_migrations(connection: Connection) -> None:
     """Run what the command asks for, in the transaction of the caller where there is one."""
+    inside = connection.in_transaction()
     dialect = cast("PGDialect", connection.dialect)
     dialect.ischema_names.update(vector=Vector, halfvec=HALFVEC, sparsevec=SPARSEVEC)
     context.configure(
         connection=connection, version_table_schema=home_schema(connection), **options()
     )
-    with context.begin_transaction():
-        context.run_migrations()
+    try:
+        with context.begin_transaction():
+            context.run_migrations()
+    except AssertionError as exc:
+        # A bare assert is how Alembic refuses an autocommit block in a transaction that isn't its.
+        if not inside:
+            raise
+        raise CommandError(
+            "A revision has to run outside transactions (it builds an index CONCURRENTLY), and the"
+            " connection that was handed in is inside one. Roll it back, then hand in a connection"
+            " without a transaction; each revision then has its own."
+        ) from exc
 
 
 def limit_and_run(connection: Connection) -> None:
@@ -129,8 +140,15 @@ def limit_and_run(connection: Connection) -> None:
     connection.commit()
     try:
         do_run_migrations(connection)
-    except DBAPIError as exc:
-        raise CommandError(refusal(exc)) from exc
+    except (DBAPIError, PendingRollbackError) as exc:
+        raise CommandError(refusal(first_failure(exc))) from exc
+
+
+def first_failure(exc: BaseException) -> BaseException:
+    """Return the failure that a connection was lost by, instead of what came of cleaning up."""
+    while isinstance(exc, PendingRollbackError) and exc.__context__ is not None:
+        exc = exc.__context__
+    return exc
 
 
 def driver_error(exc: BaseException) -> BaseException:
@@ -140,7 +158,7 @@ def driver_error(exc: BaseException) -> BaseException:
     return exc
 
 
-def refusal(exc: DBAPIError) -> str:
+def refusal(exc: BaseException) -> str:
     """Say what PostgreSQL said, what is kept and how to go on.
 
     The detail of an integrity error (class 23) stays out: it quotes rows, which hold client data.

@@ -4,7 +4,7 @@ import uuid
 from typing import Any
 
 from pgvector.sqlalchemy import Vector
-from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, SmallInteger, Text, text
+from sqlalchemy import ARRAY, CheckConstraint, ForeignKey, Index, SmallInteger, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from models.base import Base, CreatedAt, IdentityKey
@@ -65,6 +65,14 @@ class DocumentEmbedding(Base):
     __table_args__ = (
         CheckConstraint("document_year BETWEEN 1900 AND 2999", name="document_year_plausible"),
         CheckConstraint("chunk_index >= 0", name="chunk_index_not_negative"),
+        # Nearest neighbours by cosine distance, `embedding <=> $1`.
+        Index(
+            None,
+            "embedding",
+            postgresql_using="hnsw",
+            postgresql_ops={"embedding": "vector_cosine_ops"},
+            postgresql_with={"m": 16, "ef_construction": 64},
+        ),
         {"comment": "Chunks of client documents with their embeddings"},
     )
 

@@ -41,6 +41,14 @@ class SkillEmbedding(Base):
             text("to_tsvector('english', chunk_text)"),
             postgresql_using="gin",
         ),
+        # Nearest neighbours by cosine distance, `embedding <=> $1`.
+        Index(
+            None,
+            "embedding",
+            postgresql_using="hnsw",
+            postgresql_ops={"embedding": "vector_cosine_ops"},
+            postgresql_with={"m": 16, "ef_construction": 64},
+        ),
         {"comment": "Chunks of skill files with their embeddings"},
     )
 

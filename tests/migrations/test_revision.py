@@ -10,6 +10,7 @@ from alembic.util import CommandError
 from tests.tables import TABLES
 
 from .history import HEAD, REVISIONS
+from .script import run_script
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,7 +92,7 @@ def test_upgrade_after_downgrade_gives_the_same(migrated: Place) -> None:
 
 def test_offline_sql_gives_the_same_catalog(migrated: Place, empty: Place) -> None:
     """What `--sql` renders without a database makes exactly what `upgrade` makes."""
-    empty.execute(empty.alembic("upgrade", "head", sql=True))
+    run_script(empty, empty.alembic("upgrade", "head", sql=True))
 
     assert empty.catalog() == migrated.catalog()
     assert empty.value("SELECT version_num FROM alembic_version") == HEAD
@@ -99,17 +100,20 @@ def test_offline_sql_gives_the_same_catalog(migrated: Place, empty: Place) -> No
 
 def test_offline_downgrade_leaves_no_trace(migrated: Place, empty: Place) -> None:
     """The rendered downgrade takes away what the rendered upgrade made."""
-    migrated.execute(migrated.alembic("downgrade", f"{HEAD}:base", sql=True))
+    run_script(migrated, migrated.alembic("downgrade", f"{HEAD}:base", sql=True))
 
     assert migrated.catalog() == empty.catalog()
 
 
 def test_offline_sql_has_one_transaction_a_revision(empty: Place) -> None:
-    """Each revision is rendered with its own BEGIN and COMMIT."""
+    """Each revision has its own BEGIN and COMMIT; one that builds outside has a second pair."""
     sql = empty.alembic("upgrade", "head", sql=True)
+    outside = sql.count("CREATE INDEX CONCURRENTLY")
 
-    assert sql.count("BEGIN;") == sql.count("COMMIT;") == len(REVISIONS)
+    assert sql.count("BEGIN;") == sql.count("COMMIT;") == len(REVISIONS) + outside
     assert sql.index("BEGIN;") < sql.index("CREATE EXTENSION IF NOT EXISTS vector")
+    for block in sql.split("BEGIN;")[1:]:
+        assert "CONCURRENTLY" not in block[: block.index("COMMIT;")]
 
 
 def test_a_failure_leaves_nothing_of_the_revision(empty: Place) -> None:
@@ -213,7 +217,7 @@ def test_a_managed_owner_of_the_extension_is_no_failure(empty: Place) -> None:
     start = sql.index("            COMMENT ON EXTENSION")
     refused = "            RAISE insufficient_privilege;\n"
     end = sql.index("        EXCEPTION", start)
-    empty.execute(sql[:start] + refused + sql[end:])
+    run_script(empty, sql[:start] + refused + sql[end:])
 
     empty.alembic("downgrade", "base")
 
