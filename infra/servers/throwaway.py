@@ -1,0 +1,148 @@
+"""A PostgreSQL for a moment: on this machine, empty, and gone with whoever asked for it."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from infra.servers import probe
+from infra.servers.account import server_account
+from infra.servers.binaries import locate
+from infra.servers.cluster import SUPERUSER, Cluster
+from infra.servers.errors import ClusterError
+from infra.servers.ports import HOST, find_free
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.servers.account import Account
+    from infra.servers.binaries import Binaries
+
+__all__ = ["Throwaway", "throwaway"]
+
+_TRIES = 5
+_START_SECONDS = 30
+_STOP_SECONDS = 30
+
+# Ends the server with the process that asked for it, however that one ends. The wish does not
+# outlive a change of user, so that it comes after it; and nothing can be imported then.
+_FOLLOW = """\
+import ctypes, os, signal, sys
+libc = ctypes.CDLL(None)
+if os.getuid() == 0:
+    os.setgroups([])
+    os.setgid(int(sys.argv[2]))
+    os.setuid(int(sys.argv[1]))
+if sys.platform == "linux":
+    libc.prctl(1, signal.SIGQUIT)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throwaway:
+    """A running server.
+
+    Attributes:
+        host: 127.0.0.1.
+        port: Its port.
+        user: The superuser.
+        password: The superuser's.
+    """
+
+    host: str
+    port: int
+    user: str
+    password: str
+
+
+@contextmanager
+def throwaway(
+    *, binaries: str = "", password: str = "", settings: tuple[str, ...] = ()
+) -> Iterator[Throwaway]:
+    """Run an empty server with pgvector at hand, and take it away.
+
+    Args:
+        binaries: Folder with the programs of PostgreSQL 17; empty uses the machine's or fetches.
+        password: Of the superuser; empty makes one up.
+        settings: More settings, "name=value".
+
+    Raises:
+        ClusterError: No server could be made; nothing is left of it.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="groundwork-throwaway-"))
+    folder.chmod(0o755)  # the server runs as another user where we are root
+    try:
+        data = folder / "data"
+        account = server_account(data)
+        programs = locate(configured=binaries, account=account)
+        password = password or secrets.token_urlsafe()
+        Cluster(data=data, owner="groundwork/throwaway", account=account).make(programs, password)
+        with _running(data, account, programs, password, settings) as port:
+            yield Throwaway(host=HOST, port=port, user=SUPERUSER, password=password)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def _running(
+    data: Path, account: Account, programs: Binaries, password: str, settings: tuple[str, ...]
+) -> Iterator[int]:
+    server, port = _start(data, account, programs, password, settings)
+    try:
+        yield port
+    finally:
+        server.send_signal(signal.SIGQUIT)  # at once: nothing of it is kept
+        server.wait(_STOP_SECONDS)
+
+
+def _start(
+    data: Path, account: Account, programs: Binaries, password: str, settings: tuple[str, ...]
+) -> tuple[subprocess.Popen[bytes], int]:
+    last: Exception | None = None
+    for _ in range(_TRIES):  # others start at once and may take the same port
+        port = find_free()
+        server = _launch(data, account, programs, (f"port={port}", *settings))
+        try:
+            probe.wait(
+                host=HOST, port=port, user=SUPERUSER, password=password, seconds=_START_SECONDS
+            )
+        except probe.ProbeError as exc:
+            server.kill()
+            server.wait()
+            last = exc
+        else:
+            if server.poll() is None:
+                return server, port
+    msg = f"No throwaway server could be started: {last or 'every port was taken'}"
+    raise ClusterError(msg)
+
+
+def _launch(
+    data: Path, account: Account, programs: Binaries, settings: tuple[str, ...]
+) -> subprocess.Popen[bytes]:
+    # Nothing is worth a wait for the disk: a crash loses it all anyway.
+    careless = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
+    place = (f"listen_addresses={HOST}", "unix_socket_directories=")
+    chosen = [word for each in (*place, *careless, *settings) for word in ("-c", each)]
+    command = [programs.tool("postgres"), "-D", str(data), *chosen]
+    follow = [sys.executable, "-ISc", _FOLLOW, str(account.uid), str(account.gid)]
+    with (data / "server.log").open("wb") as log:
+        return subprocess.Popen(
+            [*follow, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
+            umask=0o077,
+        )
