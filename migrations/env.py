@@ -6,14 +6,15 @@ import asyncio
 import os
 from contextlib import asynccontextmanager
 from logging.config import fileConfig
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import asyncpg
+import autogen
 import dsn
 import models
 from alembic import context
 from alembic.util import CommandError
-from pgvector.sqlalchemy import BIT, HALFVEC, SPARSEVEC, Vector
+from pgvector.sqlalchemy import HALFVEC, SPARSEVEC, Vector
 from sqlalchemy import Connection, Engine, pool
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_engine_from_config
@@ -21,7 +22,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_engine_from_config
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, MutableMapping
 
-    from alembic.autogenerate.api import AutogenContext
     from sqlalchemy.dialects.postgresql.base import PGDialect
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -41,19 +41,6 @@ JOIN pg_settings USING (name)
 WHERE source NOT IN ('client', 'user', 'database user')
 """
 
-# pgvector's types under the names that revisions import.
-VECTOR_TYPES = {Vector: "Vector", HALFVEC: "HALFVEC", SPARSEVEC: "SPARSEVEC", BIT: "BIT"}
-
-
-def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
-    """Write pgvector's types the way they are imported; leave the rest to Alembic."""
-    name = VECTOR_TYPES.get(type(item)) if kind == "type" else None
-    if name is None:
-        return False
-    size = item.length if isinstance(item, BIT) else item.dim
-    autogen.imports.add(f"from pgvector.sqlalchemy import {name}")
-    return f"{name}({size or ''})"
-
 
 def include_name(
     name: str | None,
@@ -72,9 +59,9 @@ def options() -> dict[str, Any]:
         "version_table": VERSION_TABLE,
         "compare_type": True,
         "compare_server_default": True,
-        # Checks are compared by name, which the naming convention makes sure of.
-        "autogenerate_plugins": ["alembic.autogenerate.*", "alembic.ext.checkconstraint_byname"],
-        "render_item": render_item,
+        "autogenerate_plugins": ["alembic.autogenerate.*", *autogen.PLUGINS],
+        "render_item": autogen.render_item,
+        "process_revision_directives": autogen.arrange_indexes,
         "include_name": include_name,
     }
 
