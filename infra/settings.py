@@ -8,10 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import GroundworkError
+from infra.schema import options
 from infra.servers import TARGETS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from infra.schema.options import Options
 
 __all__ = ["Settings", "SettingsError", "load", "parse"]
 
@@ -29,7 +32,9 @@ _DEFAULTS = {
     "dataDir": "",
     "postgresBin": "",
     "migrations": "migrations",
+    **options.DEFAULTS,
 }
+_CONFIGURATIONS = ("alembic.ini", "pyproject.toml")
 
 
 class SettingsError(GroundworkError):
@@ -60,7 +65,8 @@ class Settings:
         port: The server's TCP port; 0 takes a free one at creation and keeps it.
         data_dir: The data directory of the embedded server, absolute; None places it.
         postgres_bin: Folder with the programs of PostgreSQL 17; empty finds or fetches them.
-        migrations: Folder with alembic.ini, absolute.
+        migrations: Folder with Alembic's configuration, absolute.
+        schema: How the schema node is to act.
     """
 
     target: str
@@ -69,6 +75,7 @@ class Settings:
     data_dir: Path | None
     postgres_bin: str
     migrations: Path
+    schema: Options
 
 
 def load() -> Settings:
@@ -110,6 +117,8 @@ def parse(values: Mapping[str, str], *, root: Path) -> Settings:
     mistakes += _port_mistakes(given["port"])
     migrations = root / Path(given["migrations"]).expanduser()
     mistakes += _migrations_mistakes(given["migrations"], migrations)
+    chosen = {key: given[key] for key in options.DEFAULTS}
+    mistakes += [f"{_PROJECT}:{mistake}" for mistake in options.mistakes(chosen)]
     if mistakes:
         raise SettingsError(mistakes)
     return Settings(
@@ -119,6 +128,7 @@ def parse(values: Mapping[str, str], *, root: Path) -> Settings:
         data_dir=root / Path(given["dataDir"]).expanduser() if given["dataDir"] else None,
         postgres_bin=given["postgresBin"],
         migrations=migrations,
+        schema=options.parse(chosen),
     )
 
 
@@ -166,6 +176,6 @@ def _migrations_mistakes(given: str, folder: Path) -> list[str]:
     key = f"{_PROJECT}:migrations"
     if not folder.is_dir():
         return [f"{key}: there is no folder {given!r}"]
-    if not (folder / "alembic.ini").is_file():
-        return [f"{key}: the folder {given!r} has no alembic.ini"]
+    if not any((folder / name).is_file() for name in _CONFIGURATIONS):
+        return [f"{key}: the folder {given!r} has no {' and no '.join(_CONFIGURATIONS)}"]
     return []

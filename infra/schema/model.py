@@ -334,6 +334,12 @@ class Step:
     statement_timeout: str = ""
     again: bool = False
 
+    @property
+    def digest(self) -> str:
+        """Sha256 in hex of what will run; of the file where that is known only when it runs."""
+        what = [self.direction, self.revision, self.script.live and self.sha256, self.script.parts]
+        return hashlib.sha256(json.dumps(what, default=asdict).encode()).hexdigest()
+
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
@@ -358,9 +364,5 @@ class Plan:
     @property
     def digest(self) -> str:
         """Sha256 in hex of what will run and where it begins; not of what is only said."""
-        steps = [
-            [step.direction, step.revision, step.script.live and step.sha256, step.script.parts]
-            for step in self.steps
-        ]
-        what = [self.before, self.after, self.stamp, steps]
-        return hashlib.sha256(json.dumps(what, default=asdict).encode()).hexdigest()
+        what = [self.before, self.after, self.stamp, [step.digest for step in self.steps]]
+        return hashlib.sha256(json.dumps(what).encode()).hexdigest()

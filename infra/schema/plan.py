@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from infra.schema.model import Drift
 
-__all__ = ["approve", "make", "target"]
+__all__ = ["approve", "drifted", "make", "target"]
 
 
 def make(history: History, live: Live | None, policy: Policy) -> Plan:
@@ -135,7 +135,9 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
     there = closure(live.heads, needs) | set(stamp)
     end = closure(wanted, needs)
     present = Present(there, needs)
-    drift = _drift(live, policy)
+    drift = drifted(live)
+    if drift and policy.drift == "refuse":
+        raise refusals.drifted(drift)
     down = _back(history, live, present, there - end, policy)
     up = [
         _up(present, revision, live.applied.get(revision.id), policy)
@@ -160,14 +162,11 @@ def _adopted(history: History, live: Live, policy: Policy) -> tuple[str, ...]:
     return tuple(revision.id for revision in history.revisions if revision.id in taken)
 
 
-def _drift(live: Live, policy: Policy) -> tuple[Drift, ...]:
+def drifted(live: Live) -> tuple[Drift, ...]:
     """Compare the catalog with what the last apply left; a run by hand since has its own."""
     if live.recorded is None or live.catalog is None or live.recorded_heads != live.heads:
         return ()
-    drift = catalog.compare(live.recorded, live.catalog)
-    if drift and policy.drift == "refuse":
-        raise refusals.drifted(drift)
-    return drift
+    return catalog.compare(live.recorded, live.catalog)
 
 
 def _back(

@@ -8,6 +8,8 @@ import pytest
 import yaml
 
 from infra import settings
+from infra.schema.model import Policy
+from infra.schema.options import Options
 from infra.settings import SettingsError, parse
 
 _ROOT = Path(__file__).parents[2]
@@ -98,12 +100,59 @@ def test_a_misspelt_key_is_refused_with_the_nearest_right_one(root: Path) -> Non
     assert mistake == "groundwork:databse: no such key; did you mean groundwork:database?"
 
 
-def test_a_missing_alembic_ini_is_told_before_anything_is_made(root: Path) -> None:
-    """The folder is there, its alembic.ini is not."""
+def test_a_missing_configuration_of_alembic_is_told_before_anything_is_made(root: Path) -> None:
+    """The folder is there, and nothing that Alembic would read."""
     (root / "migrations" / "alembic.ini").unlink()
     (mistake,) = _mistakes(root)
 
-    assert mistake == "groundwork:migrations: the folder 'migrations' has no alembic.ini"
+    assert mistake == (
+        "groundwork:migrations: the folder 'migrations' has no alembic.ini and no pyproject.toml"
+    )
+
+
+def test_a_pyproject_is_a_configuration_too(root: Path) -> None:
+    """Alembic takes its options from pyproject.toml as well."""
+    (root / "migrations" / "alembic.ini").rename(root / "migrations" / "pyproject.toml")
+
+    assert parse({}, root=root).migrations == root / "migrations"
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("downgrade", "yes"),
+        ("drift", ""),
+        ("edited", "ignore"),
+        ("apply", "offline"),
+        ("on_destroy", "drop"),
+        ("lock_timeout", "5 seconds"),
+        ("statement_timeout", "-1"),
+        ("approved_plan", "abc"),
+        ("approved_plan", "the one of Monday"),
+        ("revision", ""),
+        ("url_variable", "MY-URL"),
+    ],
+)
+def test_an_option_of_the_schema_that_means_nothing_is_refused(
+    root: Path, key: str, value: str
+) -> None:
+    """Each has its words, and the message begins with the key to set."""
+    (mistake,) = _mistakes(root, **{key: value})
+
+    assert mistake.startswith(f"groundwork:{key}: ")
+
+
+def test_options_of_the_schema_reach_the_plan(root: Path) -> None:
+    """What the stack allows is what a plan is made with."""
+    digest = "0123456789ab"
+    chosen = parse(
+        {"downgrade": "allow", "revision": "base", "approved_plan": digest, "lock_timeout": "0"},
+        root=root,
+    ).schema
+
+    assert chosen.policy == Policy(downgrade="allow", target="base", approved_plan=digest)
+    assert (chosen.on_destroy, chosen.lock_timeout) == ("retain", "0")
+    assert Options.of(chosen.dump()) == chosen
 
 
 def test_paths_refer_to_the_project_or_to_home(root: Path) -> None:
