@@ -1,0 +1,253 @@
+"""What is in the schemas of the migrations, object by object, and how two of these differ."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.schema.model import Catalog, Drift
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+__all__ = ["FORMAT", "comparable", "compare", "read", "worded"]
+
+FORMAT = 1
+"""Raised with every change to names or definitions: catalogs of two formats aren't compared."""
+
+_QUERY = Path(__file__).with_suffix(".sql")
+
+# What changes how PostgreSQL words a definition, set to what every session gets here. JIT would
+# take longer to compile this query than the query takes.
+_SETTINGS = """
+SELECT set_config('groundwork.home', coalesce(current_schema(), ''), true);
+SET LOCAL search_path = pg_catalog;
+SET LOCAL quote_all_identifiers = off;
+SET LOCAL DateStyle = 'ISO, YMD';
+SET LOCAL IntervalStyle = postgres;
+SET LOCAL TimeZone = 'UTC';
+SET LOCAL extra_float_digits = 1;
+SET LOCAL bytea_output = hex;
+SET LOCAL lc_monetary = 'C';
+SET LOCAL jit = off;
+"""
+
+
+async def read(
+    connection: Any, *, version_table: str = "alembic_version", version_schema: str = ""
+) -> Catalog:
+    """Read what is there; changes nothing, and needs the rights of no particular role.
+
+    It looks at the schema of the version table, and at those that the owner of that table (before
+    there is one: the acting role) owns, or may create in, or has tables in; a superuser's right to
+    create everywhere does not count. Left out are extensions' own objects, the version table, the
+    ledger, what PostgreSQL makes along with an object, and what belongs to no schema and to
+    somebody else.
+
+    Args:
+        connection: An asyncpg connection, inside a transaction or not.
+        version_table: Alembic's table, which is left out.
+        version_schema: Its schema; empty takes the first of the search_path that is there.
+
+    Raises:
+        asyncpg.PostgresError: PostgreSQL refused, as when the schema is changing meanwhile.
+    """
+    from infra.schema import ledger  # noqa: PLC0415 - comparing needs no ledger
+
+    outer = connection.is_in_transaction()
+    options = {} if outer else {"isolation": "repeatable_read", "readonly": True}
+    transaction = connection.transaction(**options)
+    await transaction.start()
+    try:
+        await connection.execute(_SETTINGS)
+        rows = await connection.fetch(
+            _QUERY.read_text(encoding="utf-8"), version_table, version_schema, ledger.SCHEMA
+        )
+    finally:
+        # Undoes the settings too, in a transaction of the caller as well as in its own.
+        await transaction.rollback()
+    return Catalog(format=FORMAT, objects={name: _settled(text) for name, text in rows})
+
+
+# `x IN ('a', 'b')` on a varchar is worded in one way when it was written and in another after a
+# dump and a restore; this turns the first into the second.
+_LITERAL = r"E?'(?:[^'\\]|''|\\.)*'::character varying"
+_ELEMENT = re.compile(f"({_LITERAL})", re.DOTALL)
+_LIST = re.compile(rf"\(ARRAY\[({_LITERAL}(?:, {_LITERAL})*)\]\)::text\[\]", re.DOTALL)
+
+
+def _settled(definition: str) -> str:
+    if "::text[]" not in definition:
+        return definition
+    return _LIST.sub(
+        lambda found: "ARRAY[" + _ELEMENT.sub(r"(\1)::text", found[1]) + "]", definition
+    )
+
+
+def comparable(before: Catalog, after: Catalog) -> bool:
+    """Tell whether the two were described in the same way."""
+    return before.format == after.format
+
+
+def compare(before: Catalog, after: Catalog) -> tuple[Drift, ...]:
+    """List what became different, schemas and tables first.
+
+    What came or went as a part of something else is not listed beside it: the columns of a table
+    that was dropped, the grants on a function that was added.
+
+    Returns:
+        Nothing where the two are not comparable: see `comparable`.
+    """
+    if not comparable(before, after):
+        return ()
+    old, new = before.objects, after.objects
+    added = _topmost({name: text for name, text in new.items() if name not in old})
+    removed = _topmost({name: text for name, text in old.items() if name not in new})
+    drift = [
+        *(Drift(change="added", object=name, after=new[name]) for name in added),
+        *(Drift(change="removed", object=name, before=old[name]) for name in removed),
+        *(
+            Drift(change="changed", object=name, before=text, after=new[name])
+            for name, text in old.items()
+            if name in new and new[name] != text
+        ),
+    ]
+    return tuple(sorted(drift, key=_rank))
+
+
+_TABLES = ("table", "foreign table", "view", "materialized view")
+_KINDS = (
+    "schema",
+    "extension",
+    *_TABLES,
+    "column",
+    "constraint",
+    "index",
+    "policy",
+    "trigger",
+    "rule",
+    "sequence",
+    "type",
+    "domain",
+    "function",
+    "procedure",
+    "aggregate",
+    "operator",
+    "collation",
+    "text search configuration",
+    "text search dictionary",
+    "statistics",
+    "event trigger",
+    "publication",
+    "grant",
+    "default privileges",
+    "comment",
+)
+_RANKS = {kind: rank for rank, kind in enumerate(_KINDS)}
+_KIND = re.compile(f"({'|'.join(_KINDS)}) ")
+_PARTS = ("column", "constraint", "policy", "trigger", "rule")
+_OUTSIDE = ("schema", "extension", "event trigger", "publication")
+
+_NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),]+)'
+_IN_SCHEMA = re.compile(rf"(?:of {_NAME} )?(?:in )?({_NAME})")
+_RELATION = re.compile(rf"({_NAME}\.{_NAME})")
+# An index and statistics say first what they are on; a sequence says last whose it is.
+_ON = re.compile(rf"on ({_NAME}\.{_NAME})[ :]")
+_OWNED = re.compile(rf", owned by ({_NAME}\.{_NAME})\.{_NAME}(?:, owner .*)?\Z")
+_GRANTEE = re.compile(rf" to {_NAME}\Z")
+
+
+def _rank(drift: Drift) -> tuple[int, str]:
+    return _RANKS.get(_kind(drift.object), len(_RANKS)), drift.object
+
+
+def _kind(name: str) -> str:
+    match = _KIND.match(name)
+    return match[1] if match else ""
+
+
+def _topmost(objects: Mapping[str, str]) -> list[str]:
+    """List the names of those that are a part of no other one of them."""
+    return [
+        name
+        for name, definition in objects.items()
+        if not any(whole in objects for whole in _wholes(name, definition))
+    ]
+
+
+def _wholes(name: str, definition: str = "") -> Iterator[str]:
+    """Give the names of everything that an object may be a part of, whether it exists or not."""
+    kind = _kind(name)
+    rest = name[len(kind) + 1 :]
+    if kind == "comment":
+        about = [rest.removeprefix("on ")]
+    elif kind == "grant":
+        target = _GRANTEE.sub("", rest)
+        about = [target, *(f"{table} {target}" for table in ("column", *_TABLES))]
+    else:
+        yield from _around(kind, rest, definition)
+        return
+    for whole in about:
+        yield whole
+        yield from _wholes(whole)
+
+
+def _around(kind: str, rest: str, definition: str) -> Iterator[str]:
+    """Give the schema and the tables that an object may be in."""
+    if kind in _OUTSIDE:
+        return
+    if schema := _IN_SCHEMA.match(rest):
+        yield f"schema {schema[1]}"
+    if kind in _PARTS:
+        relation = _RELATION.match(rest)
+    elif kind == "sequence":
+        relation = _OWNED.search(definition)
+    else:
+        relation = _ON.match(definition)
+    if relation:
+        yield from (f"{whole} {relation[1]}" for whole in (*_TABLES, "domain"))
+
+
+_WIDTH = 100  # characters of a definition that a line has room for
+
+
+def worded(drift: Drift) -> str:
+    """Say a difference in one short line."""
+    name = _line(drift.object)
+    if drift.change == "changed":
+        before, after = _different(_line(drift.before), _line(drift.after))
+        return f"{name} was changed: {before} -> {after}"
+    if drift.change == "removed" or drift.after == _kind(drift.object):
+        return f"{name} was {drift.change}"
+    return f"{name} was added: {_cut(_line(drift.after))}"
+
+
+def _line(text: str) -> str:
+    """Put it on one line, without what a terminal would act on."""
+    joined = " ".join(text.split())
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in joined)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= _WIDTH else f"{text[: _WIDTH - 1]}…"
+
+
+def _different(before: str, after: str) -> tuple[str, str]:
+    """Leave out of two long definitions the words that they begin and end with in common."""
+    if len(before) + len(after) <= _WIDTH:
+        return before, after
+    old, new = before.split(), after.split()
+    head = _common(old, new)
+    tail = _common(old[head:][::-1], new[head:][::-1])
+    return _middle(old, head, tail), _middle(new, head, tail)
+
+
+def _common(old: list[str], new: list[str]) -> int:
+    pairs = enumerate(zip(old, new, strict=False))
+    return next((place for place, (a, b) in pairs if a != b), min(len(old), len(new)))
+
+
+def _middle(words: list[str], head: int, tail: int) -> str:
+    start, end = "… " if head else "", " …" if tail else ""
+    return _cut(f"{start}{' '.join(words[head : len(words) - tail])}{end}")
