@@ -6,7 +6,7 @@ TOOLCHAIN = $(PYTHON) -m toolchain
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview refresh down url psql test lint format bench lock status
+.PHONY: help up preview revision refresh down url psql test lint format bench lock status
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -16,6 +16,11 @@ up: ## From nothing to a migrated PostgreSQL 17; again: only what changed
 
 preview: ## Show what `make up` would do
 	@$(TOOLCHAIN) preview --stack $(STACK)
+
+# As it was typed: with quotes and dollar signs, which neither make nor the shell may touch.
+revision: export REVISION_MESSAGE = $(value m)
+revision: ## Write what changed in the models as a revision: make revision m="add due date"
+	@$(TOOLCHAIN) revision --stack $(STACK) --message="$$REVISION_MESSAGE"
 
 refresh: ## Compare the state with what is really there
 	@$(TOOLCHAIN) refresh --stack $(STACK)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from contextlib import asynccontextmanager
 from logging.config import fileConfig
@@ -22,11 +23,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine, async_engine_from_config
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping, MutableMapping
 
+    from alembic.operations.ops import MigrationScript
     from sqlalchemy.dialects.postgresql.base import PGDialect
     from sqlalchemy.ext.asyncio import AsyncConnection
 
 config = context.config
 VERSION_TABLE = "alembic_version"
+LOG = logging.getLogger("alembic.env")
 
 # What a connection of our own waits for at most, where neither its URL nor its role says more.
 # - A statement that waits for a lock makes everybody queue behind it who comes after: 5 s are
@@ -51,6 +54,18 @@ def include_name(
     return (kind, name) != ("table", VERSION_TABLE)
 
 
+def finish(_context: object, _revision: object, directives: list[MigrationScript]) -> None:
+    """Arrange what autogenerate found; on the command line, write no revision without anything."""
+    autogen.arrange_indexes(directives, models.Base.metadata)
+    by_hand = getattr(config.cmd_opts, "autogenerate", False)
+    if by_hand and all(ops.is_empty() for d in directives for ops in d.upgrade_ops_list):
+        directives.clear()
+        LOG.warning(
+            "Models and database are the same: no revision was written. For an empty one, leave"
+            " out --autogenerate."
+        )
+
+
 def options() -> dict[str, Any]:
     """Return what both modes give to `context.configure`."""
     return {
@@ -61,7 +76,7 @@ def options() -> dict[str, Any]:
         "compare_server_default": True,
         "autogenerate_plugins": ["alembic.autogenerate.*", *autogen.PLUGINS],
         "render_item": autogen.render_item,
-        "process_revision_directives": autogen.arrange_indexes,
+        "process_revision_directives": finish,
         "include_name": include_name,
     }
 

@@ -65,6 +65,12 @@ def _on_stack(options: argparse.Namespace) -> int:
     return command()
 
 
+def _revision(options: argparse.Namespace) -> int:
+    from toolchain.stack import Stack  # noqa: PLC0415 - as above
+
+    return Stack(options.stack).revision(options.message)
+
+
 _COMMANDS = {"install": _install, "status": _status, "env": _env, "lock": _lock, "venv": _venv}
 _STACK = {
     "up": "bring a stack to what the program says, and tell how to go on",
@@ -75,9 +81,11 @@ _STACK = {
     "psql": "open psql as the application",
 }
 _COMMANDS |= dict.fromkeys(_STACK, _on_stack)
+_COMMANDS["revision"] = _revision
 _HELP = {
     "install": "get the engine, and the plugins that are named, unless they are there",
     "status": "tell what is used, and why; status 1 when something is missing",
+    "revision": "write a revision from what the models have and the stack's database hasn't",
     "env": 'print what a shell needs: eval "$(python -m toolchain env)"',
     "venv": "have .venv hold what the lock files name",
     "lock": "write requirement files, go.mod and go.sum for the pinned versions",
@@ -99,6 +107,8 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "venv":
             command.add_argument("--dev", action="store_true", help="with tests and lint")
-        if name in _STACK:
+        if name == "revision":
+            command.add_argument("--message", default="", metavar="TEXT", help="what it does")
+        if name in _STACK or name == "revision":
             command.add_argument("--stack", default="dev", metavar="NAME", help="default: dev")
     return parser

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote, urlsplit
 
-from toolchain import engine, plugins, progress, run, shell, venv, versions
+from toolchain import engine, plugins, progress, revision, run, shell, venv, versions
 from toolchain.errors import ToolchainError
 
 __all__ = ["Stack"]
@@ -76,6 +76,17 @@ class Stack:
     def url(self) -> int:
         """Print the application's URL, which holds its password."""
         print(self._outputs()["url"])
+        return 0
+
+    def revision(self, message: str) -> int:
+        """Write a revision from what the models have and the stack's database hasn't."""
+        if not message.strip():
+            raise ToolchainError(
+                "what the revision does is missing. Nothing was written. Say it in a few words: "
+                'make revision m="add due date to tasks"'
+            )
+        url, up = self._outputs()["migrator_url"], f"make up{self._suffix}"
+        print(revision.write(folder=self._migrations(), url=url, message=message, up=up))
         return 0
 
     def psql(self) -> int:
@@ -219,9 +230,22 @@ class Stack:
             raise ToolchainError(down)
         return outputs
 
+    def _migrations(self) -> Path:
+        """Give the folder with the configuration of Alembic that this stack has."""
+        command = self._command("config", "--json")
+        configured = json.loads(
+            run.output(command, env=self._environment, cwd=versions.ROOT, timeout=120)
+        )
+        chosen = configured.get("groundwork:migrations", {}).get("value") or "migrations"
+        return versions.ROOT / Path(chosen).expanduser()
+
+    @property
+    def _suffix(self) -> str:
+        return "" if self.name == "dev" else f" STACK={self.name}"
+
     def _summary(self) -> None:
         outputs = json.loads(self._ask("stack", "output", "--json"))
-        suffix = "" if self.name == "dev" else f" STACK={self.name}"
+        suffix = self._suffix
         print(
             f"\nPostgreSQL {outputs['version']} is ready.\n"
             f"  endpoint   {outputs['endpoint']}, database {outputs['database']}\n"
