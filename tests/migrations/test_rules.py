@@ -252,7 +252,7 @@ def test_what_is_derived_goes_with_its_source(migrated: Place) -> None:
     """Embeddings go with their client or skill, outputs with their task."""
     vector = _ZEROS.format(n=1536)
     migrated.execute(
-        *(row for row in _ROWS.split(";") if "client_profile_entries" not in row),
+        _ROWS.replace("INSERT INTO client_profile_entries", "-- INSERT"),
         _document(f"2025, 0, {vector}"),
         "INSERT INTO skill_embeddings (skill_file_id, chunk_text, embedding)"
         f" VALUES ('{_SKILL}', 'text', {vector})",
