@@ -24,6 +24,7 @@ _SETTINGS = """
 SELECT set_config('groundwork.home', coalesce(current_schema(), ''), true);
 SET LOCAL search_path = pg_catalog;
 SET LOCAL quote_all_identifiers = off;
+SET LOCAL standard_conforming_strings = on;
 SET LOCAL DateStyle = 'ISO, YMD';
 SET LOCAL IntervalStyle = postgres;
 SET LOCAL TimeZone = 'UTC';
@@ -32,6 +33,13 @@ SET LOCAL bytea_output = hex;
 SET LOCAL lc_monetary = 'C';
 SET LOCAL jit = off;
 """
+
+
+_OUTSIDE = ("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;", "ROLLBACK")
+_INSIDE = (
+    "SAVEPOINT groundwork_catalog;",
+    "ROLLBACK TO SAVEPOINT groundwork_catalog; RELEASE SAVEPOINT groundwork_catalog",
+)
 
 
 async def read(
@@ -55,26 +63,24 @@ async def read(
     """
     from infra.schema import ledger  # noqa: PLC0415 - comparing needs no ledger
 
-    outer = connection.is_in_transaction()
-    options = {} if outer else {"isolation": "repeatable_read", "readonly": True}
-    transaction = connection.transaction(**options)
-    await transaction.start()
+    # By hand, since asyncpg's own transactions do not nest in one that was begun as SQL.
+    begin, end = _INSIDE if connection.is_in_transaction() else _OUTSIDE
+    await connection.execute(begin + _SETTINGS)
     try:
-        await connection.execute(_SETTINGS)
         rows = await connection.fetch(
             _QUERY.read_text(encoding="utf-8"), version_table, version_schema, ledger.SCHEMA
         )
     finally:
-        # Undoes the settings too, in a transaction of the caller as well as in its own.
-        await transaction.rollback()
+        if not connection.is_closed():
+            await connection.execute(end)  # the settings go with it
     return Catalog(format=FORMAT, objects={name: _settled(text) for name, text in rows})
 
 
 # `x IN ('a', 'b')` on a varchar is worded in one way when it was written and in another after a
 # dump and a restore; this turns the first into the second.
-_LITERAL = r"E?'(?:[^'\\]|''|\\.)*'::character varying"
-_ELEMENT = re.compile(f"({_LITERAL})", re.DOTALL)
-_LIST = re.compile(rf"\(ARRAY\[({_LITERAL}(?:, {_LITERAL})*)\]\)::text\[\]", re.DOTALL)
+_LITERAL = r"'(?:[^']|'')*'::character varying"
+_ELEMENT = re.compile(f"({_LITERAL})")
+_LIST = re.compile(rf"\(ARRAY\[({_LITERAL}(?:, {_LITERAL})*)\]\)::text\[\]")
 
 
 def _settled(definition: str) -> str:
@@ -147,7 +153,7 @@ _KINDS = (
 _RANKS = {kind: rank for rank, kind in enumerate(_KINDS)}
 _KIND = re.compile(f"({'|'.join(_KINDS)}) ")
 _PARTS = ("column", "constraint", "policy", "trigger", "rule")
-_OUTSIDE = ("schema", "extension", "event trigger", "publication")
+_LOOSE = ("schema", "extension", "event trigger", "publication")
 
 _NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),]+)'
 _IN_SCHEMA = re.compile(rf"(?:of {_NAME} )?(?:in )?({_NAME})")
@@ -195,7 +201,7 @@ def _wholes(name: str, definition: str = "") -> Iterator[str]:
 
 def _around(kind: str, rest: str, definition: str) -> Iterator[str]:
     """Give the schema and the tables that an object may be in."""
-    if kind in _OUTSIDE:
+    if kind in _LOOSE:
         return
     if schema := _IN_SCHEMA.match(rest):
         yield f"schema {schema[1]}"

@@ -284,8 +284,7 @@ object AS MATERIALIZED (
                 FROM pg_aggregate a WHERE a.aggfnoid = p.oid)
            WHEN length(body.text) > 400
                 THEN replace(pg_get_functiondef(p.oid), body.text,
-                             ' sha256 ' || encode(sha256(convert_to(body.text, 'UTF8')), 'hex')
-                             || ' ')
+                             'sha256:' || encode(sha256(convert_to(body.text, 'UTF8')), 'hex'))
            ELSE pg_get_functiondef(p.oid) END,
            p.proowner, p.proacl, 'f'
     FROM routine p,
