@@ -155,7 +155,7 @@ _KIND = re.compile(f"({'|'.join(_KINDS)}) ")
 _PARTS = ("column", "constraint", "policy", "trigger", "rule")
 _LOOSE = ("schema", "extension", "event trigger", "publication")
 
-_NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),]+)'
+_NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),:]+)'
 _IN_SCHEMA = re.compile(rf"(?:of {_NAME} )?(?:in )?({_NAME})")
 _RELATION = re.compile(rf"({_NAME}\.{_NAME})")
 # An index and statistics say first what they are on; a sequence says last whose it is.
