@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import traceback
 from contextlib import asynccontextmanager
 from logging.config import fileConfig
 from typing import TYPE_CHECKING, Any, cast
@@ -127,7 +128,7 @@ def do_run_migrations(connection: Connection) -> None:
             context.run_migrations()
     except AssertionError as exc:
         # A bare assert is how Alembic refuses an autocommit block in a transaction that isn't its.
-        if not inside:
+        if not inside or traceback.extract_tb(exc.__traceback__)[-1].name != "autocommit_block":
             raise
         raise CommandError(
             "A revision has to run outside transactions (it builds an index CONCURRENTLY), and the"

@@ -50,7 +50,7 @@ def write(*, folder: Path, url: str, message: str, up: str) -> str:
     if done.returncode != 0:
         for path in made:  # Alembic could write it and then not go on: half a revision is none
             path.unlink()
-        raise ToolchainError(_refusal(done.stdout + done.stderr, folder=folder, up=up))
+        raise ToolchainError(_refusal(done, folder=folder, up=up))
     if not made:
         empty = _EMPTY.format(
             folder=_short(folder), alembic=venv.python().with_name("alembic"), message=message
@@ -79,19 +79,21 @@ def _told(made: Sequence[Path], found: Sequence[str], *, up: str) -> str:
     )
 
 
-def _refusal(said: str, *, folder: Path, up: str) -> str:
-    if "Target database is not up to date" in said:
+def _refusal(done: subprocess.CompletedProcess[str], *, folder: Path, up: str) -> str:
+    _, failed, said = done.stdout.rpartition("FAILED: ")
+    if said.startswith("Target database is not up to date"):
         return (
             "the stack's database isn't at the head of the revisions, so there is nothing to"
             f" compare with. No revision was written. Run `{up}`, then this again"
         )
-    failed = said.rpartition("FAILED: ")[2].strip() if "FAILED: " in said else _mistake(said)
-    return (
-        f"Alembic stopped in {_short(folder)}, and no revision was written:\n"
-        + "\n".join(f"    {line}" for line in failed.splitlines())
-        + f"\nIs the stack up? `{up}` brings its server and its schema back"
-        * failed.startswith("Can't connect")
-    )
+    told = said if failed else _mistake(done.stderr)
+    lines = [
+        f"Alembic stopped in {_short(folder)}, and no revision was written:",
+        *(f"    {line}" for line in told.strip().splitlines()),
+    ]
+    if told.startswith("Can't connect"):
+        lines.append(f"Is the stack up? `{up}` brings its server and its schema back")
+    return "\n".join(lines)
 
 
 def _mistake(said: str) -> str:

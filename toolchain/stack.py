@@ -219,7 +219,7 @@ class Stack:
 
     def _outputs(self) -> dict[str, str]:
         """Give the outputs of a stack that is up, with their secrets."""
-        down = f"the stack {self.name} is not up: run `make up` first"
+        down = f"the stack {self.name} is not up: run `make up{self._suffix}` first"
         if not self._own_backend and not self._copy.exists():
             raise ToolchainError(down)
         self._prepare()

@@ -44,19 +44,20 @@ class Script:
 class Change(MigrateOperation):
     """Statements, and the statements that undo them. Needs no database to be rendered as SQL."""
 
-    def __init__(self, title: str, *, up: Script, down: Script) -> None:
-        """Take both directions; `title` is what `alembic check` shows."""
-        self.title = title
+    def __init__(self, kind: str, about: str, *, up: Script, down: Script) -> None:
+        """Take both directions; `kind` and `about` are what `alembic check` shows."""
+        self.kind = kind
+        self.about = about
         self.up = up
         self.down = down
 
     def reverse(self) -> Change:
         """Return the way back."""
-        return Change(self.title, up=self.down, down=self.up)
+        return Change(self.kind, self.about, up=self.down, down=self.up)
 
     def to_diff_tuple(self) -> tuple[Any, ...]:
         """Return what `alembic check` shows."""
-        return (self.title, *self.up.statements)
+        return (self.kind, self.about, *self.up.statements)
 
 
 class Block(MigrateOperation):

@@ -139,7 +139,7 @@ def _retyped(context: AutogenContext, op: AlterColumnOp) -> Change:
     down = _cast(context, op, op.existing_type, before=after, after=before)
     op.modify_type = None
     op.modify_server_default = False
-    return Change("modify_type", up=up, down=down)
+    return Change("type", f"{op.table_name}.{op.column_name}", up=up, down=down)
 
 
 def _cast(

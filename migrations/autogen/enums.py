@@ -100,7 +100,8 @@ def made(context: AutogenContext, name: str, values: tuple[str, ...]) -> Change:
     """Return what makes a type; its reverse drops it."""
     quoted = context.migration_context.dialect.identifier_preparer.quote(name)
     return Change(
-        "add_enum",
+        "enum",
+        name,
         up=Script(statements=(_create(quoted, values),)),
         down=Script(statements=(f"DROP TYPE {quoted}",)),
     )
@@ -135,9 +136,9 @@ def added(context: AutogenContext, old: Named, new: tuple[str, ...], *, autocomm
         stays = f"The new values of {old.name} stay: {_listed(dependants.others)} in the way."
         down = Script(notes=(stays,))
     else:
-        down = _recreated(quoted, old.values, new, dependants)
+        down = _recreated(_names(context, old), old.values, new, dependants)
     up = Script(statements=tuple(statements), notes=notes, autocommit=autocommit)
-    return Change("add_enum_values", up=up, down=down)
+    return Change("enum", old.name, up=up, down=down)
 
 
 def changed(
@@ -155,13 +156,15 @@ def changed(
     renamed = _renames(old.values, new)
     if renamed:
         return Change(
-            "rename_enum_values",
+            "enum",
+            old.name,
             up=_renamed(quoted, renamed),
             down=_renamed(quoted, [(after, before) for before, after in renamed]),
         )
     dependants = find(connection_of(context), old.oid)
-    up = _recreated(quoted, new, old.values, dependants, without)
-    down = _recreated(quoted, old.values, new, dependants, without)
+    names = _names(context, old)
+    up = _recreated(names, new, old.values, dependants, without)
+    down = _recreated(names, old.values, new, dependants, without)
     if dependants.others:
         refusal = (
             f"The enum {old.name} lost or reordered values, so it has to be made anew, and"
@@ -170,7 +173,7 @@ def changed(
             " in the model."
         )
         up = down = Script(refusal=refusal)
-    return Change("recreate_enum", up=up, down=down)
+    return Change("enum", old.name, up=up, down=down)
 
 
 def _renames(old: tuple[str, ...], new: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -193,18 +196,25 @@ def _renamed(quoted: str, pairs: list[tuple[str, str]]) -> Script:
     )
 
 
+def _names(context: AutogenContext, enum: Named) -> tuple[str, str]:
+    """Return the name of a type, and the one that it gets while it steps aside."""
+    quote = context.migration_context.dialect.identifier_preparer.quote
+    room = enum.name.encode()[: _NAME_BYTES - len("_old")].decode(errors="ignore")
+    return quote(enum.name), quote(f"{room}_old")
+
+
 def _recreated(
-    quoted: str,
+    names: tuple[str, str],
     values: tuple[str, ...],
     before: tuple[str, ...],
     dependants: Dependants,
     without: Collection[Key] = (),
 ) -> Script:
     """Return what makes a type anew with `values`, under everything that hangs on it."""
+    quoted, aside = names
     parts = [part for part in dependants.parts if part.name not in without]
     columns = dependants.columns
     presets = [column for column in columns if column.preset and column.key not in without]
-    aside = f'"{quoted.strip(chr(34))[: _NAME_BYTES - 4]}_old"'
     statements = [
         *(part.drop for part in reversed(parts)),
         *(f"ALTER TABLE {c.table} ALTER COLUMN {c.name} DROP DEFAULT" for c in presets),

@@ -41,7 +41,7 @@ def _change(context: AutogenContext, op: AlterColumnOp) -> Change | None:
         return None
     op.modify_server_default = op.existing_server_default = False
     up, down = _script(context, op, old, new), _script(context, op, new, old)
-    return Change("modify_identity", up=up, down=down)
+    return Change("identity", f"{op.table_name}.{op.column_name}", up=up, down=down)
 
 
 def _script(

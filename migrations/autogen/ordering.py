@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 from alembic.autogenerate import render_op_text
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from alembic.runtime.plugins import Plugin
 
 __all__ = ["setup"]
+
+_LOG = logging.getLogger("alembic.autogenerate.enums")
 
 
 def setup(plugin: Plugin) -> None:
@@ -62,6 +65,8 @@ def _compare(
         for name in sorted({*found} - {*wanted})
         if _is_free(context, found[name], gone)
     ]
+    for change in (*added, *new, *changed, *unused):
+        _LOG.info("Detected changed enum %r", change.about)
     upgrade_ops.ops = [*added, *new, *before, *changed, *upgrade_ops.ops, *unused]
     return PriorityDispatchResult.CONTINUE
 
@@ -119,7 +124,7 @@ def _without_default(context: AutogenContext, op: AlterColumnOp) -> Change:
     up = Script(statements=(f"{alter} DROP DEFAULT",))
     down = Script(statements=(f"{alter} SET DEFAULT {default_text(op.existing_server_default)}",))
     op.existing_server_default = None
-    return Change("modify_default", up=up, down=down)
+    return Change("default", f"{op.table_name}.{op.column_name}", up=up, down=down)
 
 
 def _dropped(upgrade_ops: UpgradeOps) -> set[tuple[str, str]]:

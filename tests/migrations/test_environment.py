@@ -276,7 +276,7 @@ def test_autogenerate_writes_vectors_with_their_import(empty: Place, copy: Path)
     code = made.read_text(encoding="utf-8")
     found = set(re.findall(r"(?:Vector|HALFVEC|SPARSEVEC|BIT)\(\d*\)", code))
     assert found == {"Vector(3)", "HALFVEC(4)", "SPARSEVEC(5)", "BIT(6)", "Vector()"}
-    assert "from pgvector.sqlalchemy import Vector" in code
+    assert re.search("^from pgvector.sqlalchemy import .*Vector$", code, re.MULTILINE)
     assert "ck_scratch_amount_positive" in code
 
 
@@ -286,3 +286,33 @@ def test_logging_of_a_caller_is_left_alone(empty: Place, caplog: pytest.LogCaptu
         empty.alembic("upgrade", "head")
 
     assert "Running upgrade  -> c5fc18e7c719, initial schema with all models" in caplog.messages
+
+
+def test_a_revision_that_commits_is_refused_in_a_transaction_of_the_caller(empty: Place) -> None:
+    """An index built CONCURRENTLY can't be undone with the caller's transaction: that is said."""
+
+    async def work(connection: AsyncConnection) -> None:
+        async with connection.begin():
+            await connection.run_sync(
+                lambda inner: empty.alembic("upgrade", "head", attributes={"connection": inner})
+            )
+
+    with pytest.raises(CommandError, match="run outside transactions"):
+        asyncio.run(_on_connection(empty, work))
+
+    assert _tasks_table(empty) is None
+
+
+def test_nothing_new_writes_no_revision(empty: Place, copy: Path) -> None:
+    """The plain command says so, and how to get an empty one, which then needs no database."""
+    empty.alembic("upgrade", "head")
+    before = set(copy.glob("versions/*.py"))
+
+    same = cli("revision", "--autogenerate", "-m", "nothing", cwd=copy, url=empty.url)
+    assert same.returncode == 0, same.stderr
+    assert "no revision was written" in same.stderr
+    assert set(copy.glob("versions/*.py")) == before
+
+    asked = cli("revision", "-m", "by hand", cwd=copy)
+    assert asked.returncode == 0, asked.stderr
+    assert len(set(copy.glob("versions/*.py")) - before) == 1
