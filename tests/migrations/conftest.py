@@ -23,10 +23,15 @@ __all__ = ["people", "people_template", "refusing"]  # fixtures
 sys.path.append(str(MIGRATIONS))
 
 
-@pytest.fixture(autouse=True)
-def no_database_url(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever database the user of the tests works on stays out of them."""
-    monkeypatch.delenv("DATABASE_URL", raising=False)
+@pytest.fixture(scope="session", autouse=True)
+def no_database_url() -> Iterator[None]:
+    """Whatever database the user of the tests works on stays out of them.
+
+    For the whole session, since fixtures that outlive a test are made before those of a test.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("DATABASE_URL", raising=False)
+        yield
 
 
 @pytest.fixture(scope="session")
