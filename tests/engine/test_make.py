@@ -118,6 +118,23 @@ def test_psql_is_logged_in_as_the_application(checkout: Checkout) -> None:
     assert checkout.make("url").startswith("postgresql://groundwork_app:")
 
 
+def test_a_changed_model_is_a_revision_and_then_in_the_database(checkout: Checkout) -> None:
+    """The daily loop: nothing new writes nothing; a change is written, applied, and then old."""
+    model = checkout.folder / "migrations" / "models" / "task.py"
+    assert "no revision was written" in checkout.make("revision", "m=nothing", status=2)
+
+    model.write_text(model.read_text() + "    due: Mapped[datetime | None]\n")
+    text = checkout.make("revision", 'm=add a "due" date to $tasks')
+
+    assert "Detected added column 'escalations.due'" in text
+    assert "migrations/versions/" in text
+    assert "make up" in text
+    assert "postgresql://" not in text
+    assert "isn't at the head" in checkout.make("revision", "m=again", status=2)
+    assert "revision   " in checkout.make("up")
+    assert "no revision was written" in checkout.make("revision", "m=nothing", status=2)
+
+
 def test_an_engine_that_was_killed_while_it_made_a_role_is_no_obstacle(checkout: Checkout) -> None:
     """The role is there, the state says 'creating', the lock is held by a dead process."""
     state = json.loads(checkout.state().read_text())
