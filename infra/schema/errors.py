@@ -16,12 +16,16 @@ __all__ = [
     "EditedRevisionError",
     "HeadsError",
     "HistoryError",
+    "LedgerError",
     "LedgerMismatchError",
     "LiveError",
+    "LockedError",
     "MigrationError",
+    "MovedError",
     "NoWayBackError",
     "NotApprovedError",
     "PlanError",
+    "StoppedError",
     "TargetError",
     "UnknownRevisionError",
 ]
@@ -40,7 +44,61 @@ class DatabaseMissingError(LiveError):
 
 
 class MigrationError(GroundworkError):
-    """A migration failed; PostgreSQL undid the revision that was running."""
+    """A migration failed; PostgreSQL undid the revision that was running.
+
+    Attributes:
+        revision: The one that failed; empty where it was none of them.
+        sqlstate: What PostgreSQL said, five characters; empty where it was not PostgreSQL.
+        applied: The revisions that this run finished before, in order.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        revision: str = "",
+        sqlstate: str = "",
+        applied: tuple[str, ...] = (),
+    ) -> None:
+        """Keep what is known beside the message."""
+        super().__init__(message)
+        self.revision = revision
+        self.sqlstate = sqlstate
+        self.applied = applied
+
+
+class StoppedError(MigrationError):
+    """The run was asked to stop, and did between two revisions."""
+
+
+class MovedError(MigrationError):
+    """The database is not at the revision that the plan begins with, or has left it meanwhile.
+
+    Attributes:
+        planned: The rows of the version table that were expected.
+        found: Those that are there.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        planned: tuple[str, ...],
+        found: tuple[str, ...],
+        applied: tuple[str, ...] = (),
+    ) -> None:
+        """Keep both beside the message."""
+        super().__init__(message, applied=applied)
+        self.planned = planned
+        self.found = found
+
+
+class LockedError(MigrationError):
+    """Another run holds the lock."""
+
+
+class LedgerError(MigrationError):
+    """The ledger can't be made or written."""
 
 
 class PlanError(GroundworkError):

@@ -1,0 +1,114 @@
+"""The URL of a database, as asyncpg takes it and as a message may show it."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
+
+from infra.schema.errors import LiveError
+
+__all__ = ["arguments", "place", "redacted", "with_driver"]
+
+# Options of libpq that asyncpg would send to the server as settings, which refuses them. They
+# tune the client alone.
+_WITHOUT_EFFECT = {
+    "client_encoding",
+    "fallback_application_name",
+    "gssencmode",
+    "keepalives",
+    "keepalives_count",
+    "keepalives_idle",
+    "keepalives_interval",
+    "load_balance_hosts",
+    "sslcompression",
+    "sslsni",
+    "tcp_user_timeout",
+}
+_HARMLESS = {"channel_binding": {"disable", "prefer"}}
+_SSL = {"true": "require", "false": "disable"}
+
+
+def arguments(url: str) -> dict[str, Any]:
+    """Give the arguments for `asyncpg.connect` that lead to the database of a libpq URL.
+
+    Where there are several hosts and the URL doesn't choose, the primary is taken.
+
+    Raises:
+        LiveError: It is no URL of PostgreSQL, or asks for safety that asyncpg can't give.
+    """
+    parts = _split(url)
+    given: dict[str, Any] = {}
+    query: dict[str, str] = {}
+    for name, value in parse_qsl(parts.query):
+        if name == "connect_timeout" and value.isdecimal() and int(value):
+            given["timeout"] = float(value)
+        elif name == "ssl":
+            query["sslmode"] = _SSL.get(value.lower(), value)
+        elif name in _HARMLESS and value not in _HARMLESS[name]:
+            msg = (
+                f"The database URL asks for {name}={value}, which the driver asyncpg doesn't"
+                " offer. Nothing was changed. Take it out, and set sslmode=verify-full."
+            )
+            raise LiveError(msg)
+        elif name not in {*_WITHOUT_EFFECT, *_HARMLESS, "connect_timeout"}:
+            query[name] = value
+    hosts = parts.netloc.rpartition("@")[2] or query.get("host", "")
+    if "," in hosts:
+        query.setdefault("target_session_attrs", "primary")
+    tail = f"?{urlencode(query, quote_via=quote)}" if query else ""
+    given["dsn"] = f"postgresql://{parts.netloc}{parts.path}{tail}"
+    return given
+
+
+def with_driver(url: str, driver: str) -> str:
+    """Give the URL with another driver of SQLAlchemy, "" for none."""
+    return f"postgresql{f'+{driver}' if driver else ''}:{url.partition(':')[2]}"
+
+
+def place(url: str) -> str:
+    """Give where a URL leads, HOST:PORT/DATABASE, without user and password."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return "the database"
+    query = dict(parse_qsl(parts.query))
+    hosts = parts.netloc.rpartition("@")[2] or query.get("host", "") or "the default host"
+    database = unquote(parts.path.removeprefix("/")) or query.get("dbname", "")
+    return f"{hosts}/{database}" if database else hosts
+
+
+def redacted(text: str, url: str) -> str:
+    """Take the URL and its password out of a text, in all the ways in which they are written."""
+    try:
+        parts = urlsplit(url)
+        options = dict(parse_qsl(parts.query))
+    except ValueError:
+        return text.replace(url, "***")
+    tail = url.partition("://")[2]
+    password = parts.netloc.rpartition("@")[0].partition(":")[2]
+    secrets = {
+        url,
+        tail,
+        password,
+        unquote(password),
+        *map(options.get, ("password", "sslpassword")),
+    }
+    secrets |= {quote(secret, safe="") for secret in secrets if secret}
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text
+
+
+def _split(url: str) -> SplitResult:
+    try:
+        parts = urlsplit(url.strip())
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+        msg = (
+            "The database URL can't be read. Nothing was changed. Write"
+            " postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with @ : / ? # % and spaces in a name"
+            " or a password as %40 %3A %2F %3F %23 %25 %20."
+        )
+        raise LiveError(msg)
+    return parts

@@ -1,0 +1,184 @@
+"""What went wrong in a revision, and its words: what, where, what is kept, what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from infra.schema.errors import MigrationError, MovedError
+from infra.schema.sql import first_line
+from infra.schema.versions import MOVED
+
+if TYPE_CHECKING:
+    from infra.schema.model import Step
+
+__all__ = ["AGAIN", "Failure", "Reason", "dropped", "failed", "heads", "moved", "read"]
+
+AGAIN = frozenset({"55P03", "40P01", "40001"})
+"""SQLSTATEs after which the same revision may succeed: lock_timeout, deadlock, serialization."""
+
+_INTEGRITY = "23"  # the class whose DETAIL quotes rows
+_LOST = ("08", "57P")
+_CANCELED = "57014"
+_FATAL = frozenset({"FATAL", "PANIC"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reason:
+    """What PostgreSQL, the driver or a revision said.
+
+    Attributes:
+        text: The message, no secrets in it.
+        sqlstate: PostgreSQL's, five characters; else empty.
+        detail: PostgreSQL's; empty where it would quote rows.
+        hint: PostgreSQL's.
+        number: Of the statement in the revision, from 1; 0 for env.py's own, None if unknown.
+        statement: Its text.
+        lost: Whether the connection went, so that nobody knows yet what became of the revision.
+        redone: Whether the statement is one that an interrupted run may have finished.
+    """
+
+    text: str
+    sqlstate: str = ""
+    detail: str = ""
+    hint: str = ""
+    number: int | None = None
+    statement: str = ""
+    lost: bool = False
+    redone: bool = False
+
+
+class Failure(Exception):  # noqa: N818 - carried inside; what a user gets is a MigrationError
+    """One attempt at a revision did not succeed."""
+
+    def __init__(self, reason: Reason) -> None:
+        """Keep the reason."""
+        super().__init__(reason.text)
+        self.reason = reason
+
+    @property
+    def moved(self) -> bool:
+        """Whether the version table was not as the revision needs it."""
+        return self.reason.sqlstate == MOVED
+
+    def at(self, number: int | None, statement: str) -> Failure:
+        """Give the same, with its statement."""
+        return Failure(replace(self.reason, number=number, statement=statement))
+
+
+def dropped(exc: BaseException) -> bool:
+    """Say whether an exception of asyncpg means that the connection is gone."""
+    import asyncpg  # noqa: PLC0415 - loaded by whoever has a connection that can fail
+
+    if isinstance(exc, asyncpg.PostgresError):
+        severity = getattr(exc, "severity_en", None) or getattr(exc, "severity", "")
+        return str(exc.sqlstate or "").startswith(_LOST) or severity in _FATAL
+    if isinstance(exc, asyncpg.InterfaceError):
+        return "clos" in str(exc)  # "connection is closed", "the connection was closed in ..."
+    return isinstance(exc, OSError | asyncpg.InternalClientError)
+
+
+def read(exc: BaseException) -> Failure:
+    """Turn an exception of asyncpg into a failure."""
+    fields: dict[str, Any] = getattr(exc, "__dict__", {})
+    sqlstate = str(getattr(exc, "sqlstate", "") or "")
+    detail = str(fields.get("detail") or "")
+    return Failure(
+        Reason(
+            text=str(fields.get("message") or exc).strip() or type(exc).__name__,
+            sqlstate=sqlstate,
+            detail="" if sqlstate.startswith(_INTEGRITY) else detail,
+            hint=str(fields.get("hint") or ""),
+            lost=dropped(exc),
+        )
+    )
+
+
+def failed(
+    step: Step, reason: Reason, *, applied: tuple[str, ...], tries: int, place: str
+) -> MigrationError:
+    """Word that a revision failed for good.
+
+    Args:
+        step: Which one.
+        reason: What was said.
+        applied: The revisions that this run finished before.
+        tries: How often it was tried.
+        place: Where, HOST:PORT/DATABASE.
+    """
+    name = f"{step.revision} ({step.message})" if step.message else step.revision
+    word = "Revision" if step.direction == "up" else "The downgrade of revision"
+    often = f" after {tries} tries" if tries > 1 else ""
+    lines = [f"{word} {name} failed on {place}{often}{_where(step, reason)}"]
+    said = "PostgreSQL" if reason.sqlstate else "It"
+    code = f" ({reason.sqlstate})" if reason.sqlstate else ""
+    lines.append(f"{said} said{code}: {reason.text}")
+    lines += [f"DETAIL: {reason.detail}"] if reason.detail else []
+    lines += [f"HINT: {reason.hint}"] if reason.hint else []
+    lines.append(_kept(step, applied))
+    lines.append(_next(step, reason))
+    return MigrationError(
+        "\n".join(lines), revision=step.revision, sqlstate=reason.sqlstate, applied=applied
+    )
+
+
+def moved(
+    planned: tuple[str, ...], found: tuple[str, ...], *, applied: tuple[str, ...], place: str
+) -> MovedError:
+    """Word that the database is not where the plan, or the next step of it, begins."""
+    done = f" This run had finished {', '.join(applied)}." if applied else " Nothing was changed."
+    return MovedError(
+        f"{place} has moved: planned from {heads(planned)}, and it is at {heads(found)}.{done}"
+        " Somebody else migrated it, or restored it. Look at a new preview, then run again.",
+        planned=planned,
+        found=found,
+        applied=applied,
+    )
+
+
+def heads(rows: tuple[str, ...]) -> str:
+    """Word the rows of a version table."""
+    return ", ".join(rows) or "base"
+
+
+def _where(step: Step, reason: Reason) -> str:
+    total = len(step.script.statements)
+    if reason.number == 0:
+        return f", in what env.py sends before it: {first_line(reason.statement)}"
+    if reason.number is not None:
+        place = f", statement {reason.number} of {total}"
+        return f"{place}: {first_line(reason.statement)}"
+    return f": {first_line(reason.statement)}" if reason.statement else "."
+
+
+def _kept(step: Step, applied: tuple[str, ...]) -> str:
+    before = f"{len(applied)} before it in this run are kept" if applied else "Nothing else ran"
+    at = f"the database is at {heads(step.before)}"
+    if step.script.live:
+        undone = "It was undone, except for what it had committed in an autocommit block."
+    elif step.script.autocommit:
+        undone = (
+            "The statements of it that are committed are kept, and the next run goes on after them."
+        )
+    else:
+        undone = "It was undone."
+    return f"{undone} {before}; {at}."
+
+
+def _next(step: Step, reason: Reason) -> str:
+    if reason.redone:
+        return (
+            "An interrupted run may have finished this statement already: statements in autocommit"
+            " must be safe to run twice. Put right what it left, or write it so, and run again."
+        )
+    if reason.sqlstate == "55P03":
+        return (
+            "Others hold a lock that it needs: end the long transactions, run at a quieter hour,"
+            " or give it a longer lock_timeout."
+        )
+    if reason.sqlstate == _CANCELED and "statement timeout" in reason.text:
+        return "If it needs longer, give the revision its own statement_timeout. Then run again."
+    if reason.sqlstate in AGAIN or reason.lost:
+        return "Run again."
+    what = "the revision" if step.direction == "up" else "its downgrade, or what stands in its way"
+    return f"Mend {what}, and run again."

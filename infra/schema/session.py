@@ -1,0 +1,338 @@
+"""One run's two connections, and what they know of the database."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from infra.schema import connecting, failures, ledger
+from infra.schema.compose import MARK, PROLOGUE, Frame, Text
+from infra.schema.connecting import Lock
+from infra.schema.dsn import place
+from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError
+from infra.schema.sql import first_line, identifier
+from infra.schema.versions import WIDTH, VersionTable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from infra.schema.model import History, Step
+
+__all__ = ["Identity", "Session"]
+
+_PAUSE = 0.5  # seconds between two tries to come back
+_LOCK_TIMEOUT = "5s"
+_STATEMENT_TIMEOUT = "1h"
+
+_FACTS = """
+SELECT current_setting('role') AS role, pg_is_in_recovery() AS standby,
+       ARRAY(SELECT name FROM pg_settings WHERE name IN ('lock_timeout', 'statement_timeout')
+             AND source IN ('client', 'user', 'database user')) AS own
+"""
+_ACTING = "SELECT current_setting('role') AS role, current_schema() AS schema"
+_END = """
+SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+WHERE pid = $1 AND application_name = $2 AND pid <> pg_backend_pid()
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identity:
+    """Which run this is.
+
+    Attributes:
+        id: A UUID.
+        stack: Name of the stack; empty outside of one.
+        commit: Commit of the checkout; empty where none is known.
+        plan: Digest of the plan.
+    """
+
+    id: str
+    stack: str
+    commit: str
+    plan: str
+
+
+class Session:
+    """The connections of a run: opened, locked, and opened again when they are lost."""
+
+    def __init__(
+        self,
+        url: str,
+        identity: Identity,
+        history: History,
+        *,
+        lock_timeout: str,
+        statement_timeout: str,
+    ) -> None:
+        """Know where to connect; nothing happens yet."""
+        self.url = url
+        self.place = place(url)
+        self.identity = identity
+        self.name = connecting.application(identity.stack, identity.id)
+        self._history = history
+        self._timeouts = {"lock_timeout": lock_timeout, "statement_timeout": statement_timeout}
+        self._frame: Frame | None = None
+        self._work: Any = None
+        self._lock: Lock | None = None
+        self._marks = 0
+
+    @property
+    def frame(self) -> Frame:
+        """What stands around the statements of each revision."""
+        if self._frame is None:
+            raise RuntimeError("not open")
+        return self._frame
+
+    @property
+    def lock(self) -> Lock:
+        """The lock."""
+        if self._lock is None:
+            raise RuntimeError("not open")
+        return self._lock
+
+    async def open(self, *, seconds: float, kept: str, waiting: Callable[[str], None]) -> None:
+        """Connect, and take the lock.
+
+        Args:
+            seconds: How long to wait for the lock.
+            kept: What this run has changed so far, for a message.
+            waiting: Told who holds the lock.
+
+        Raises:
+            LiveError: No connection, or a standby.
+            LockedError: Somebody else holds the lock.
+        """
+        if self._work is None or self._work.is_closed():
+            self._work = await connecting.connect(self.url, self.name)
+            self._work.add_log_listener(self._count)
+            self._frame = await self._framed()
+        if self._lock is None or not self._lock.held:
+            holder = await connecting.connect(self.url, f"{self.name} lock"[:63])
+            self._lock = Lock(holder, self.frame.run.key)
+            await self._lock.acquire(seconds=seconds, place=self.place, kept=kept, waiting=waiting)
+
+    async def reopen(
+        self, *, deadline: float, seconds: float, kept: str, waiting: Callable[[str], None]
+    ) -> None:
+        """Connect again after a loss, and see to it that what was running has ended.
+
+        Args:
+            deadline: Seconds to try for.
+            seconds: How long to wait for the lock.
+            kept: What this run has changed so far, for a message.
+            waiting: Told who holds the lock.
+
+        Raises:
+            LiveError: Nobody let us in again.
+            LockedError: Somebody else took the lock meanwhile.
+        """
+        end = time.monotonic() + deadline
+        lost = self._work.get_server_pid() if self._work.is_closed() else None
+        while True:
+            try:
+                await self.open(seconds=seconds, kept=kept, waiting=waiting)
+                if lost is not None:
+                    await self._work.fetch(_END, lost, self.name)
+            except DatabaseMissingError:
+                raise
+            except Exception as exc:
+                if not isinstance(exc, LiveError) and not failures.dropped(exc):
+                    raise
+                if time.monotonic() > end:
+                    raise LiveError(
+                        f"The connection to {self.place} was lost, and {deadline:g} s of trying did"
+                        f" not bring it back: {exc} {kept} Run again when it is back."
+                    ) from exc
+            else:
+                return
+            await asyncio.sleep(_PAUSE)
+
+    async def close(self) -> None:
+        """Let go of both."""
+        if self._work is not None:
+            await connecting.hang_up(self._work)
+        if self._lock is not None:
+            await self._lock.close()
+
+    async def send(self, text: Text) -> None:
+        """Run a text; a transaction that fails is undone.
+
+        Raises:
+            Failure: It did not succeed; where the connection was lost, nobody knows.
+        """
+        self._marks = 0
+        try:
+            await self._work.execute(text.sql)
+        except Exception as exc:
+            failure = failures.read(exc)
+            at = int(getattr(exc, "position", None) or 0)
+            number = text.number_at(at) if at else text.number_after(self._marks)
+            if not failure.reason.lost and self._work.is_in_transaction():
+                await self._work.execute("ROLLBACK")
+            if number is None:
+                raise failure from exc
+            raise failure.at(number, text.statements[number]) from exc
+
+    async def fetch(self, sql: str, *values: Any) -> Any:
+        """Ask for the first column of the first row.
+
+        Raises:
+            Failure: The question was refused, or the connection lost.
+        """
+        try:
+            return await self._work.fetchval(sql, *values)
+        except Exception as exc:
+            raise failures.read(exc) from exc
+
+    async def row(self, sql: str, *values: Any) -> dict[str, Any] | None:
+        """Ask for the first row, by column; None where there is none.
+
+        Raises:
+            Failure: The question was refused, or the connection lost.
+        """
+        try:
+            found = await self._work.fetchrow(sql, *values)
+        except Exception as exc:
+            raise failures.read(exc) from exc
+        return None if found is None else dict(found)
+
+    async def execute(self, *statements: str) -> None:
+        """Run statements of our own.
+
+        Raises:
+            Failure: One was refused, or the connection lost.
+        """
+        await self.send(Text(*statements))
+
+    async def heads(self) -> tuple[str, ...]:
+        """Read the version table's rows, sorted; none where it is not there.
+
+        Raises:
+            Failure: They can't be read.
+        """
+        if self.frame.missing:
+            return ()
+        return tuple(sorted(await self.fetch(self.frame.table.rows)))
+
+    async def width(self) -> int:
+        """Give how many characters an id may have in the version table; 0 for any number.
+
+        Raises:
+            Failure: That can't be read.
+        """
+        if self.frame.missing:
+            return WIDTH
+        return int(await self.fetch(self.frame.table.width))
+
+    def made(self) -> None:
+        """Note that the version table is there now."""
+        self._frame = replace(self.frame, missing=False)
+
+    async def done(self, step: Step) -> bool:
+        """Ask the ledger whether this run has finished a step.
+
+        Raises:
+            Failure: It can't be asked.
+        """
+        run = self.frame.run
+        values = (run.key, run.id, step.revision, step.direction)
+        return bool(await self.fetch(ledger.DONE, *values))
+
+    async def ensure_ledger(self) -> None:
+        """Make the ledger where it is missing.
+
+        Raises:
+            LedgerError: The role may not.
+        """
+        if not await self.fetch(ledger.EXISTS):
+            await self._make_ledger()
+        rows = await self._work.fetch(ledger.MISSING_RIGHTS)
+        if rows:
+            lacking = ", ".join(f"{row['privilege']} on {row['object']}" for row in rows)
+            role, _ = await self._who()
+            raise LedgerError(
+                f"The role {role} lacks {lacking} on {self.place}. Nothing was changed. As the"
+                f" owner of it: GRANT USAGE ON SCHEMA {ledger.SCHEMA} TO {identifier(role)}; GRANT"
+                f" SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA {ledger.SCHEMA} TO"
+                f" {identifier(role)};"
+            )
+
+    async def _make_ledger(self) -> None:
+        try:
+            await self.execute("BEGIN", ledger.CREATE, "COMMIT")
+        except failures.Failure as failure:
+            if failure.reason.lost or await self.fetch(ledger.EXISTS):
+                return  # another version table's run was quicker
+            role, database = await self._who()
+            raise LedgerError(
+                f"The ledger can't be made on {self.place}: {failure.reason.text}. Nothing was"
+                f" changed. As the owner of the database: GRANT CREATE ON DATABASE"
+                f" {identifier(database)} TO {identifier(role)};"
+            ) from failure
+
+    async def _who(self) -> tuple[str, str]:
+        row = await self._work.fetchrow("SELECT current_user, current_database()")
+        return str(row[0]), str(row[1])
+
+    async def _framed(self) -> Frame:
+        """Find out where a revision runs, and in which role."""
+        facts = await self._work.fetchrow(_FACTS)
+        if facts["standby"]:
+            await connecting.hang_up(self._work)
+            raise LiveError(f"{self.place} is a standby, which takes no change: go to its primary.")
+        acting = await self._after_prologue()
+        schema = self._history.version_schema or acting["schema"]
+        if not schema:
+            raise LiveError(
+                f"The search_path on {self.place} leads to no schema. Nothing was changed. Create"
+                " the schema that it names, and grant USAGE and CREATE on it."
+            )
+        table = VersionTable(schema=schema, table=self._history.version_table)
+        identity = self.identity
+        run = ledger.Run(
+            key=await self._work.fetchval(ledger.KEY, table.schema, table.table),
+            id=identity.id,
+            stack=identity.stack,
+            commit=identity.commit,
+            plan=identity.plan,
+        )
+        defaults = {"lock_timeout": _LOCK_TIMEOUT, "statement_timeout": _STATEMENT_TIMEOUT}
+        return Frame(
+            run=run,
+            table=table,
+            prologue=self._history.prologue,
+            role=facts["role"],
+            acting=acting["role"],
+            missing=await self._work.fetchval(table.width) is None,
+            **{
+                name: value or ("" if name in facts["own"] else defaults[name])
+                for name, value in self._timeouts.items()
+            },
+        )
+
+    async def _after_prologue(self) -> Any:
+        """Look at what env.py's own SQL makes of role and search_path, and undo it."""
+        if not self._history.prologue:
+            return await self._work.fetchrow(_ACTING)
+        text = Text("BEGIN")
+        text.add_numbered([(PROLOGUE, statement) for statement in self._history.prologue])
+        try:
+            await self.send(text)
+            return await self._work.fetchrow(_ACTING)
+        except failures.Failure as failure:
+            reason = failure.reason
+            raise LiveError(
+                f"{self.place} refused what env.py sends before the revisions,"
+                f" {first_line(reason.statement)!r}: {reason.text} ({reason.sqlstate})."
+            ) from failure
+        finally:
+            if self._work.is_in_transaction():
+                await self._work.execute("ROLLBACK")
+
+    def _count(self, _connection: Any, message: Any) -> None:
+        """Hear how far a text has come."""
+        if message.message == MARK:
+            self._marks += 1

@@ -1,0 +1,104 @@
+"""Alembic's version table: read, compared and moved exactly as Alembic would."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from infra.schema.sql import array, identifier, literal, quoted_block
+
+__all__ = ["MOVED", "WIDTH", "VersionTable"]
+
+# ruff: noqa: S608 - a script takes no parameters: every name and value here is quoted
+
+MOVED = "GWMV1"
+"""SQLSTATE of the error that a script raises when the rows are not those that it expects."""
+
+WIDTH = 32
+"""Characters of a revision id that Alembic's own version table holds."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionTable:
+    """Where it is.
+
+    Attributes:
+        schema: Name of its schema, bare.
+        table: Its name, bare.
+    """
+
+    schema: str
+    table: str
+
+    @property
+    def name(self) -> str:
+        """Both, quoted."""
+        return f"{identifier(self.schema)}.{identifier(self.table)}"
+
+    @property
+    def width(self) -> str:
+        """SQL that asks how many characters an id may have: no row without table, 0 for any."""
+        return (
+            "SELECT greatest(atttypmod - 4, 0) FROM pg_catalog.pg_attribute"
+            f" WHERE attrelid = pg_catalog.to_regclass({literal(self.name)})"
+            " AND attname = 'version_num' AND NOT attisdropped"
+        )
+
+    @property
+    def rows(self) -> str:
+        """SQL that reads them as one array, sorted."""
+        return (
+            'SELECT ARRAY(SELECT version_num::pg_catalog.text COLLATE pg_catalog."C"'
+            f" FROM {self.name} ORDER BY 1)"
+        )
+
+    @property
+    def create(self) -> str:
+        """SQL that makes it where it is missing, to Alembic's own measures."""
+        return (
+            f"CREATE TABLE IF NOT EXISTS {self.name} (\n"
+            f"    version_num varchar({WIDTH}) NOT NULL,\n"
+            f"    CONSTRAINT {identifier(f'{self.table}_pkc')} PRIMARY KEY (version_num)\n)"
+        )
+
+    def compare(self, heads: tuple[str, ...]) -> list[str]:
+        """Write SQL that holds the table until the transaction ends, and fails if it is not so.
+
+        The lock keeps a plain `alembic upgrade` from moving the rows meanwhile, and hinders no
+        reader.
+
+        Args:
+            heads: The rows that must be there.
+        """
+        body = (
+            "DECLARE\n    found pg_catalog.text[];\n"
+            f"BEGIN\n    found := ({self.rows});\n"
+            f"    IF found OPERATOR(pg_catalog.<>) {array(sorted(heads))} THEN\n"
+            "        RAISE EXCEPTION USING MESSAGE = 'the version table has moved',"
+            f" ERRCODE = {literal(MOVED)};\n"
+            "    END IF;\nEND"
+        )
+        return [
+            f"LOCK TABLE {self.name} IN SHARE ROW EXCLUSIVE MODE",
+            f"DO {quoted_block(body)}",
+        ]
+
+    def move(self, before: tuple[str, ...], after: tuple[str, ...]) -> list[str]:
+        """Write SQL that turns the rows `before` into the rows `after`."""
+        gone = sorted(set(before) - set(after))
+        new = sorted(set(after) - set(before))
+        moved = list(zip(gone, new, strict=False))
+        return [
+            *(
+                f"UPDATE {self.name} SET version_num = {literal(to)}"
+                f" WHERE version_num = {literal(from_)}"
+                for from_, to in moved
+            ),
+            *(
+                f"DELETE FROM {self.name} WHERE version_num = {literal(id_)}"
+                for id_ in gone[len(moved) :]
+            ),
+            *(
+                f"INSERT INTO {self.name} (version_num) VALUES ({literal(id_)})"
+                for id_ in new[len(moved) :]
+            ),
+        ]
