@@ -65,14 +65,16 @@ async def read(
 
     # By hand, since asyncpg's own transactions do not nest in one that was begun as SQL.
     begin, end = _INSIDE if connection.is_in_transaction() else _OUTSIDE
-    await connection.execute(begin + _SETTINGS)
     try:
+        await connection.execute(begin + _SETTINGS)
         rows = await connection.fetch(
             _QUERY.read_text(encoding="utf-8"), version_table, version_schema, ledger.SCHEMA
         )
-    finally:
+    except Exception:  # not where it was cancelled: nobody would wait for that to come through
         if not connection.is_closed():
-            await connection.execute(end)  # the settings go with it
+            await connection.execute(end)
+        raise
+    await connection.execute(end)  # the settings go with it
     return Catalog(format=FORMAT, objects={name: _settled(text) for name, text in rows})
 
 

@@ -1,20 +1,71 @@
-"""Reads a database: which revision it has."""
+"""Reads a database: which revisions it has, what the ledger remembers, what its catalog holds."""
 
 from __future__ import annotations
 
 import asyncio
-from urllib.parse import urlsplit
+import json
+from typing import TYPE_CHECKING, Any
 
-from infra.errors import unreachable
-from infra.schema.errors import DatabaseMissingError, LiveError
+from infra.schema import catalog as catalogs
+from infra.schema import dsn, ledger, unreached
+from infra.schema.errors import LiveError
+from infra.schema.model import Applied, Catalog, Live, Script
+from infra.schema.sql import identifier
+from infra.schema.versions import VersionTable
 
-__all__ = ["revisions"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
-_SECONDS = 10.0
+__all__ = ["read", "read_on", "revisions"]
+
+_CONNECT_SECONDS = 10.0
+_SECONDS = 60.0
+_CLOSE_SECONDS = 2.0
+_KEPT = "Nothing was changed."
+
+# A preview neither writes nor waits for long behind somebody's lock. Repeatable read, so that
+# heads, ledger and catalog are of one moment.
+_BEGIN = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL lock_timeout = '5s';
+SET LOCAL statement_timeout = '60s';
+"""
+
+# PostgreSQL words definitions as of now, not as of the snapshot: of what goes away meanwhile there
+# is none. What another session is changing will be there or gone a moment later.
+_MOVING = frozenset({"XX000", "42P01", "42704"})
+_TRIES = 6
+_LOCKED = "55P03"
+_PAUSE = 0.1
+
+# All of it from catalogs that everybody may read, so that a missing right can be named.
+_FACTS = """
+SELECT current_setting('server_version_num')::int AS server, current_database()::text AS database,
+       coalesce(current_schema()::text, '') AS schema, current_user::text AS role,
+       home.name AS home, format('%I.%I', coalesce(home.name, ''), $1::text) AS key,
+       has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS identified,
+       v.oid IS NOT NULL AS versioned,
+       EXISTS (SELECT FROM pg_catalog.pg_attribute
+               WHERE attrelid = v.oid AND attname = 'version_num' AND NOT attisdropped) AS alembic,
+       has_schema_privilege(n.oid, 'USAGE') AS enters,
+       has_any_column_privilege(v.oid, 'SELECT') AS reads,
+       e.oid IS NOT NULL AS remembered,
+       has_schema_privilege(l.oid, 'USAGE') AS ledger_enters,
+       has_table_privilege(e.oid, 'SELECT') AS ledger_reads,
+       c.oid IS NOT NULL AS recorded,
+       has_table_privilege(c.oid, 'SELECT') AS recorded_reads
+FROM (SELECT coalesce(nullif($2::text, ''), current_schema()::text) AS name) home
+LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = home.name
+LEFT JOIN pg_catalog.pg_class v ON v.relnamespace = n.oid AND v.relname = $1::text
+     AND v.relkind IN ('r', 'p', 'v', 'm', 'f')
+LEFT JOIN pg_catalog.pg_namespace l ON l.nspname = $3::text
+LEFT JOIN pg_catalog.pg_class e ON e.relnamespace = l.oid AND e.relname = 'events'
+LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = l.oid AND c.relname = 'catalogs'
+"""
 
 
 def revisions(url: str) -> tuple[str, ...]:
-    """Ask a database for the revisions in its alembic_version, sorted; none where it has none.
+    """Ask a database for the rows of its alembic_version, sorted; none where it has none.
 
     Args:
         url: libpq URL of the migrator.
@@ -23,33 +74,226 @@ def revisions(url: str) -> tuple[str, ...]:
         DatabaseMissingError: The server has no such database.
         LiveError: No connection, or a refusal.
     """
-    place = urlsplit(url)
-    where = f"{place.hostname}:{place.port}"
+    return read(url, catalog=False).heads
+
+
+def read(
+    url: str,
+    *,
+    version_table: str = "alembic_version",
+    version_schema: str = "",
+    catalog: bool = True,
+) -> Live:
+    """Connect and read; nothing is written, and read rights are enough.
+
+    Args:
+        url: libpq URL; whose role it is decides about the schema where nothing else does.
+        version_table: Name of Alembic's table.
+        version_schema: Its schema; empty takes the first of the search_path that is there, as
+            Alembic does, and never one further down: that table would be somebody else's.
+        catalog: Whether to read the catalog, and the one recorded after the last apply.
+
+    Raises:
+        DatabaseMissingError: The server has no such database.
+        LiveError: No connection, a server before PostgreSQL 14, a missing right, a table that is
+            not Alembic's, or no answer in time.
+    """
+    return asyncio.run(
+        _read(url, version_table=version_table, version_schema=version_schema, catalog=catalog)
+    )
+
+
+async def _read(url: str, **options: Any) -> Live:
     try:
-        return asyncio.run(_revisions(url, where))
-    except OSError as exc:
-        msg = f"{unreachable(where, exc)} Is it running? `make up` starts it."
+        async with asyncio.timeout(_SECONDS):
+            connection = await _connect(url)
+            try:
+                if connection.get_server_version().major < unreached.OLDEST:
+                    raise unreached.too_old(connection.get_server_version().major, url)
+                return await read_on(connection, place=dsn.place(url), **options)
+            finally:
+                await _hang_up(connection)
+    except TimeoutError as exc:
+        msg = f"{dsn.place(url)} has not answered within {_SECONDS:.0f} s. {_KEPT} Try again."
         raise LiveError(msg) from exc
 
 
-async def _revisions(url: str, where: str) -> tuple[str, ...]:
+async def _hang_up(connection: Any) -> None:
+    """Say goodbye, so that the server does not log a client that was lost; or just go."""
+    try:
+        await connection.close(timeout=_CLOSE_SECONDS)
+    except Exception:  # noqa: BLE001 - whatever it is, the answer is there or its failure told
+        connection.terminate()
+
+
+async def _connect(url: str) -> Any:
     import asyncpg  # noqa: PLC0415 - 160 ms that a preview without a database saves
 
+    arguments = {"timeout": _CONNECT_SECONDS, **dsn.arguments(url)}
     try:
-        connection = await asyncpg.connect(url, timeout=_SECONDS)
-        try:
-            # In the schema where Alembic would make it, not in any that the search_path has:
-            # another application's table there would answer for ours.
-            table = "quote_ident(current_schema()) || '.alembic_version'"
-            if await connection.fetchval(f"SELECT to_regclass({table})") is None:
-                return ()
-            rows = await connection.fetch("SELECT version_num FROM alembic_version ORDER BY 1")
-            return tuple(row["version_num"] for row in rows)
-        finally:
-            await connection.close(timeout=_SECONDS)
-    except asyncpg.InvalidCatalogNameError as exc:
-        msg = f"The server at {where}: {exc}. `pulumi up --refresh` makes it anew."
-        raise DatabaseMissingError(msg) from exc
-    except asyncpg.PostgresError as exc:
-        msg = f"The server at {where} refused to tell the schema's revision: {exc}."
-        raise LiveError(msg) from exc
+        return await asyncpg.connect(**arguments)
+    except (
+        OSError,
+        ValueError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+    ) as exc:
+        raise unreached.worded(exc, url) from exc
+
+
+async def read_on(
+    connection: Any,
+    *,
+    version_table: str = "alembic_version",
+    version_schema: str = "",
+    catalog: bool = True,
+    place: str = "the database",
+) -> Live:
+    """Read on an open connection of asyncpg, in its transaction or in one of its own.
+
+    Args:
+        connection: Where to read.
+        version_table: As for `read`.
+        version_schema: As for `read`.
+        catalog: As for `read`.
+        place: Where that is, for a message.
+
+    Raises:
+        LiveError: A missing right, a table that is not Alembic's, or the connection broke.
+    """
+    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+
+    wanted = (version_table, version_schema, catalog)
+    tries = 0 if connection.is_in_transaction() else _TRIES
+    try:
+        while True:
+            try:
+                work = _snapshot if tries else _gather
+                return await work(connection, *wanted)
+            except asyncpg.PostgresError as exc:
+                tries -= 1
+                if exc.sqlstate not in _MOVING or tries <= 0:
+                    raise
+            await asyncio.sleep(_PAUSE)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        raise _refused(exc, place) from exc
+
+
+async def _snapshot(connection: Any, *wanted: Any) -> Live:
+    try:
+        await connection.execute(_BEGIN)
+        found = await _gather(connection, *wanted)
+    except Exception:  # not where it was cancelled: nobody would wait for that to come through
+        if not connection.is_closed():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("ROLLBACK")
+    return found
+
+
+async def _gather(connection: Any, table: str, schema: str, catalog: bool) -> Live:  # noqa: FBT001 - three arguments handed on
+    facts = await connection.fetchrow(_FACTS, table, schema, ledger.SCHEMA)
+    _require(facts, table)
+    row = await connection.fetchrow(*_contents(facts, table, catalog=catalog))
+    recorded = json.loads(row["recorded"] or "{}")
+    now = None
+    if catalog:
+        now = await catalogs.read(connection, version_table=table, version_schema=schema)
+    return Live(
+        heads=tuple(sorted(row["heads"] or ())),
+        versioned=facts["versioned"],
+        applied=_applied(json.loads(row["applied"] or "[]")),
+        recorded=Catalog(format=recorded["format"], objects=recorded["objects"])
+        if recorded
+        else None,
+        recorded_heads=tuple(recorded.get("heads", ())),
+        catalog=now,
+        server=facts["server"],
+        cluster=row["cluster"] or "",
+        database=facts["database"],
+        schema=facts["schema"],
+        role=facts["role"],
+    )
+
+
+def _contents(facts: Mapping[str, Any], table: str, *, catalog: bool) -> tuple[str, ...]:
+    """Write the query for what is there, and give it with its arguments."""
+    nothing = "NULL::text"
+    columns = {"heads": nothing, "cluster": nothing, "applied": nothing, "recorded": nothing}
+    if facts["versioned"]:
+        columns["heads"] = VersionTable(schema=facts["home"], table=table).rows
+    if facts["identified"]:
+        columns["cluster"] = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
+    if facts["remembered"]:
+        columns["applied"] = _as_json("json_agg", ledger.APPLIED)
+    if facts["recorded"] and catalog:
+        columns["recorded"] = _as_json("to_json", ledger.RECORDED)
+    chosen = ", ".join(f"({sql}) AS {name}" for name, sql in columns.items())
+    # The condition gives the parameter its type where nothing else does.
+    return f"SELECT {chosen} WHERE $1::text IS NOT NULL", facts["key"]
+
+
+def _as_json(function: str, query: str) -> str:
+    return f"SELECT pg_catalog.{function}(found)::text FROM ({query}) found"  # noqa: S608 - queries of the ledger's own
+
+
+def _require(facts: Mapping[str, Any], table: str) -> None:
+    """Refuse what can't be read, naming the right that is missing."""
+    schema, role = identifier(facts["home"] or ""), identifier(facts["role"])
+    name = f"{schema}.{identifier(table)}"
+    if facts["versioned"] and not facts["alembic"]:
+        msg = (
+            f"The table {name} of database {facts['database']} is not Alembic's: it has no column"
+            f" version_num. {_KEPT} Choose another version_table in env.py."
+        )
+        raise LiveError(msg)
+    needed = (
+        ("versioned", "enters", f"USAGE ON SCHEMA {schema}"),
+        ("versioned", "reads", f"SELECT ON {name}"),
+        ("remembered", "ledger_enters", f"USAGE ON SCHEMA {ledger.SCHEMA}"),
+        ("remembered", "ledger_reads", f"SELECT ON {ledger.SCHEMA}.events"),
+        ("recorded", "recorded_reads", f"SELECT ON {ledger.SCHEMA}.catalogs"),
+    )
+    missing = [right for there, has, right in needed if facts[there] and not facts[has]]
+    if missing:
+        grants = " ".join(f"GRANT {right} TO {role};" for right in missing)
+        msg = (
+            f"The role {role} may not read what it must in database {facts['database']}. {_KEPT}"
+            f" Let their owner run: {grants}"
+        )
+        raise LiveError(msg)
+
+
+def _applied(rows: list[dict[str, Any]]) -> dict[str, Applied]:
+    """Give the revisions that are there, by the last event of each."""
+    return {
+        row["revision"]: Applied(
+            revision=row["revision"],
+            message=row["message"],
+            sha256=row["sha256"],
+            needs=tuple(row["needs"]),
+            downgrade=Script.of(row["downgrade"]),
+            commit=row["commit"],
+            stack=row["stack"],
+            at=row["at"],
+            finished=row["state"] == "done",
+        )
+        for row in rows
+        if (row["direction"], row["state"]) != ("down", "done")
+    }
+
+
+def _refused(exc: Exception, place: str) -> LiveError:
+    """Word why a database could not be read, once there was a connection."""
+    said = str(exc).strip().rstrip(".") or "the connection was lost"
+    sqlstate = getattr(exc, "sqlstate", "")
+    if sqlstate == _LOCKED:
+        why = "another session has locked what must be read for more than 5 s"
+        advice = "Wait for it to end, or end it, and run again."
+    elif sqlstate in _MOVING:
+        why = f"somebody is changing it at this moment ({said})"
+        advice = "Wait for whoever does that, and run again."
+    else:
+        why, advice = said, "Run again."
+    return LiveError(f"The schema of {place} could not be read: {why}. {_KEPT} {advice}")
