@@ -1,17 +1,78 @@
-"""The history that an Alembic directory holds, known by the digest of its files."""
+"""The history that an Alembic directory holds: compiled once, and again when a file changes."""
 
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
 
-from infra.schema import process
+from infra.schema import process, store
 from infra.schema.errors import HistoryError
+from infra.schema.model import History
 
-if TYPE_CHECKING:
-    from pathlib import Path
+__all__ = ["digest", "head", "read"]
 
-__all__ = ["digest", "head"]
+_ROOT = Path(__file__).parents[2]
+_SECONDS = 120.0  # a thousand revisions take about five
+
+
+def read(folder: Path, *, variable: str = "DATABASE_URL", seconds: float = _SECONDS) -> History:
+    """Give the history of an Alembic directory, without a database and without Alembic at hand.
+
+    A directory that was read before and has not changed since is not compiled again.
+
+    Args:
+        folder: The folder in which `alembic` is called, or the one with env.py in it.
+        variable: The environment variable that env.py takes its URL from, if it does.
+        seconds: How long env.py and the revisions may take to be rendered.
+
+    Raises:
+        HistoryError: The configuration, a revision or env.py is broken; or rendering never ends.
+    """
+    kept = store.recall(folder, variable)
+    if kept is not None:
+        return History.of(kept)
+    since = time.time_ns()
+    answer = _compiled(folder, variable, seconds)
+    store.remember(folder, variable, answer, since=since)
+    return History.of(answer["history"])
+
+
+def _compiled(folder: Path, variable: str, seconds: float) -> dict[str, Any]:
+    task = {"folder": str(folder.absolute()), "variable": variable, "parent": os.getpid()}
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.schema.compiler"],
+            check=False,
+            capture_output=True,
+            input=json.dumps(task).encode(),
+            cwd=_ROOT,
+            # The order of a set is then the same in every run, and so is SQL that follows it.
+            env={**os.environ, "PYTHONHASHSEED": "0"},
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired as exc:
+        msg = (
+            f"The migrations in {folder} were not rendered within {seconds:g} s, and the attempt"
+            " was ended. Nothing was done. Look for a loop or a wait in env.py, in what it imports,"
+            " and in the revisions."
+        )
+        raise HistoryError(msg) from exc
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError as exc:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        why = said[0] if said else f"exit status {done.returncode}"
+        msg = f"The process that renders {folder} ended without an answer: {why}. Nothing was done."
+        raise HistoryError(msg) from exc
+    if "error" in answer:
+        raise HistoryError(str(answer["error"]))
+    return answer
 
 
 def digest(folder: Path) -> str:

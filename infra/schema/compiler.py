@@ -1,0 +1,229 @@
+"""The process that drives Alembic to turn a directory into a history, without a database.
+
+Reads one JSON object from standard input: `folder`, `variable` and `parent`, a process id. Writes
+one to standard output: `history`, and what it was made from in `files`, `listings` and `variables`;
+or `error`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import json
+import os
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from alembic import util
+
+from infra.errors import GroundworkError
+from infra.schema import directory, effects, environment, locks, revisions, sources
+from infra.schema.errors import HistoryError
+from infra.schema.model import History, Revision, Script
+from infra.schema.offline import Offline, forbid_connections
+from infra.schema.recorder import Recorder, worded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from alembic.config import Config
+    from alembic.ddl.impl import DefaultImpl
+    from alembic.script import Script as File
+    from alembic.script import ScriptDirectory
+
+__all__ = ["main"]
+
+_PR_SET_PDEATHSIG = 1  # prctl(2)
+
+# Leads nowhere. The driver is one that both a synchronous and an asynchronous engine can be made
+# with, and every part is there that an env.py may want to take out of it.
+_URL = "postgresql+asyncpg://offline:offline@offline.invalid:5432/offline"
+
+_CHANGES = "it renders something else each time: a random value, or an order that changes"
+
+
+def main() -> int:
+    """Do what standard input says; the exit status is 1 where that failed."""
+    task = json.load(sys.stdin)
+    _die_with(task["parent"])
+    # Whatever env.py or a revision prints must not come between us and the caller.
+    answer_to = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    try:
+        answer = _compile(Path(task["folder"]), task["variable"])
+    except GroundworkError as exc:
+        answer = {"error": str(exc)}
+    with answer_to:
+        json.dump(answer, answer_to)
+    return 1 if "error" in answer else 0
+
+
+def _die_with(parent: int) -> None:
+    """Let the kernel end this process with the one that waits for it."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it went before the kernel knew
+        sys.exit(1)
+
+
+def _compile(folder: Path, variable: str) -> dict[str, Any]:
+    place = directory.find(folder)
+    root = str(place.root)
+    watch = sources.Watch(root)
+    config = environment.enter(place, variable=variable, url=_URL)
+    sources.ignore_bytecode(root)
+    watch.start()
+    scripts, files = revisions.load(config)
+    history = _Compilation(config, scripts, files).history(root)
+    read = sorted({*watch.project_files(), *(str(path) for path in place.files)})
+    return {
+        "history": replace(history, digest=_digest(read, root)).dump(),
+        "files": read,
+        "listings": watch.project_listings(),
+        "variables": sorted(watch.variables - {variable, "DATABASE_URL"}),
+    }
+
+
+def _digest(files: Iterable[str], root: str) -> str:
+    """Digest the project's files by their names below its folder, and beside it.
+
+    Settings in hidden files (.env) are a machine's own, and left out.
+    """
+    total = hashlib.sha256()
+    lines = set()
+    for path in map(Path, files):
+        near = path.is_relative_to(Path(root).parent)
+        name = Path(os.path.relpath(path, root)).as_posix() if near else path.name
+        if not path.name.startswith(".") and path.is_file():
+            lines.add(f"{_sha256(path)} {name}\n")
+    for line in sorted(lines):
+        total.update(line.encode(errors="surrogateescape"))
+    return total.hexdigest()
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
+
+
+class _Compilation:
+    """One run of env.py, in which every revision is rendered twice, both ways."""
+
+    def __init__(self, config: Config, scripts: ScriptDirectory, files: list[File]) -> None:
+        self._scripts = scripts
+        self._files = files
+        self._recorder = Recorder(str(Path(scripts.dir, "env.py")))
+        self._rendered: list[dict[str, Script]] = []
+        self._root = str(Path.cwd())
+        self._environment = Offline(config, scripts, self._recorder, self._render)
+
+    def history(self, root: str) -> History:
+        """Run env.py, and put everything together."""
+        self._root = root
+        forbid_connections(self._recorder)
+        effects.forbid(self._recorder)
+        offline = self._run_environment()
+        knowledge = locks.Knowledge()
+        return History(
+            revisions=tuple(self._revision(file, offline, knowledge) for file in self._files),
+            heads=tuple(sorted(self._scripts.get_heads())),
+            digest="",
+            version_table=self._environment.version_table,
+            version_schema=self._environment.version_schema,
+            prologue=() if offline else tuple(self._recorder.prologue),
+            offline=offline,
+        )
+
+    def _run_environment(self) -> str:
+        """Run env.py; say why it can't render, if so."""
+        recorder, file = self._recorder, Path(self._scripts.dir, "env.py")
+        try:
+            with self._environment:
+                self._scripts.run_env()
+        except SyntaxError as exc:
+            said = revisions.syntax(exc, file)
+            raise HistoryError(f"{file} can't be used: {said}. Nothing was done.") from exc
+        except (Exception, SystemExit) as exc:
+            if isinstance(exc, ImportError) and not recorder.asked:
+                raise HistoryError(
+                    f"{file} can't be used: {worded(exc, str(file))}. Nothing was done. Alembic"
+                    f" was called in {self._root}, with {sys.executable}: install what is missing"
+                    " there, or let prepend_sys_path name the folder that has it."
+                ) from exc
+            if not recorder.offline:
+                recorder.offline = worded(exc, str(file))
+        if recorder.offline:
+            return recorder.offline
+        if not recorder.asked:
+            return "it never asks context.is_offline_mode()"
+        if recorder.runs != 1:
+            times = f"{recorder.runs} times" if recorder.runs else "never"
+            return f"it runs the revisions {times} in offline mode"
+        return ""
+
+    def _render(self, impl: DefaultImpl, options: dict[str, Any]) -> None:
+        """Render all revisions, and once more with their files executed anew."""
+        if self._recorder.runs > 1:
+            return
+        modules = [file.module for file in self._files]
+        self._rendered.append(self._both_ways(impl, options, modules))
+        modules = [revisions.module_again(file) for file in self._files]
+        with effects.clock_watched(self._recorder, self._root):
+            self._rendered.append(self._both_ways(impl, options, modules))
+
+    def _both_ways(
+        self, impl: DefaultImpl, options: dict[str, Any], modules: list[Any]
+    ) -> dict[str, Script]:
+        """Render up from the first to the last, and down from the last to the first."""
+        rendered = {}
+        pairs = list(zip(self._files, modules, strict=True))
+        impl.memo = {}  # in it Alembic notes which types a run has made already
+        for file, module in pairs:
+            function = module.upgrade
+            rendered[f"up {file.revision}"] = self._one(file, function, options)
+        impl.memo = {}
+        for file, module in reversed(pairs):
+            function = getattr(module, "downgrade", None)
+            rendered[f"down {file.revision}"] = self._one(file, function, options)
+        return rendered
+
+    def _one(
+        self, file: File, function: Callable[..., object] | None, options: dict[str, Any]
+    ) -> Script:
+        if function is None:
+            return Script(live="it has no function downgrade", absent=True)
+        return self._recorder.render(file.path, function, options)
+
+    def _revision(self, file: File, offline: str, knowledge: locks.Knowledge) -> Revision:
+        up = self._script(file, "up", offline)
+        down = self._script(file, "down", offline)
+        document = file.module.__doc__
+        return Revision(
+            id=file.revision,
+            parents=tuple(util.to_tuple(file.down_revision, default=())),
+            depends_on=tuple(file._resolved_dependencies),  # noqa: SLF001 - labels as ids
+            labels=revisions.labels_of(file),
+            message=next(iter((document or "").strip().splitlines()), "").strip(),
+            file=revisions.name_of(file, self._scripts),
+            sha256=_sha256(Path(file.path)),
+            upgrade=replace(up, locks=locks.derive(up.statements, knowledge)),
+            downgrade=replace(down, locks=locks.derive(down.statements, knowledge, learn=False)),
+            lock_timeout=revisions.setting(file, "lock_timeout"),
+            statement_timeout=revisions.setting(file, "statement_timeout"),
+        )
+
+    def _script(self, file: File, direction: str, offline: str) -> Script:
+        if offline:
+            return Script(live=f"env.py can't render: {offline}")
+        first, second = (rendered[f"{direction} {file.revision}"] for rendered in self._rendered)
+        if getattr(file.module, "online", False) is True and not first.absent:
+            return Script(live="its file says online = True")
+        if first.live or second.live:
+            return first if first.live else second
+        return first if first == second else Script(live=_CHANGES)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,49 @@
+"""Opens Alembic's configuration the way the `alembic` command does in the project's folder."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic.config import Config
+
+if TYPE_CHECKING:
+    from infra.schema.directory import Directory
+
+__all__ = ["enter"]
+
+
+def enter(place: Directory, *, variable: str, url: str) -> Config:
+    """Make this process one of the project: its folder, its modules, and the URL in all places.
+
+    An env.py may take its URL from `config.attributes["url"]`, from `sqlalchemy.url`, or from the
+    variable; whatever these held before could lead to another database.
+
+    Args:
+        place: The configuration.
+        variable: The environment variable that env.py reads; DATABASE_URL is set as well.
+        url: What they are set to.
+    """
+    _leave_own_package()
+    os.chdir(place.root)
+    if str(place.root) not in sys.path:
+        sys.path.append(str(place.root))  # as `python -m alembic` has it
+    for name in {variable, "DATABASE_URL"}:
+        os.environ[name] = url
+    config = Config(
+        str(place.ini) if place.ini else None, toml_file=str(place.toml) if place.toml else None
+    )
+    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
+    config.attributes["url"] = url
+    return config
+
+
+def _leave_own_package() -> None:
+    """Let the names of this package go: a project may have an `infra` of its own."""
+    package = __name__.partition(".")[0]
+    for name in [name for name in sys.modules if name.partition(".")[0] == package]:
+        del sys.modules[name]
+    own = Path(__file__).resolve().parents[2]
+    sys.path[:] = [path for path in sys.path if Path(path).resolve() != own]

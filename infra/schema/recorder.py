@@ -1,0 +1,206 @@
+"""What revisions and env.py do while they are rendered: their SQL, and what needs a database."""
+
+from __future__ import annotations
+
+import sys
+import types
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from infra.schema.lexer import UnfinishedError, closed, split
+from infra.schema.model import Part, Script
+from infra.schema.transactions import objection
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+__all__ = ["NotRenderableError", "Recorder", "become", "by_library", "worded"]
+
+_REASON = 200  # characters of somebody else's message that a line can bear
+_LIBRARIES = frozenset({"alembic", "sqlalchemy"})
+
+
+class NotRenderableError(Exception):
+    """Raised into code that asks what only a database can answer."""
+
+
+@dataclass(slots=True)
+class _Statement:
+    sql: str
+    autocommit: bool
+    line: int
+
+
+@dataclass(slots=True)
+class _Rendering:
+    """One direction of one revision, while its function runs."""
+
+    file: str
+    statements: list[_Statement] = field(default_factory=list)
+    live: str = ""
+    absent: bool = False
+
+
+class Recorder:
+    """Collects what is sent, and notes why something can't be rendered.
+
+    Attributes:
+        asked: Whether env.py asked which mode it is in.
+        runs: How often env.py ran the revisions.
+        prologue: SQL of env.py before the revisions.
+        offline: Why env.py can't render; empty as long as nothing is in the way.
+    """
+
+    def __init__(self, environment: str) -> None:
+        """Begin with the file of env.py, whose lines are told."""
+        self.asked = False
+        self.runs = 0
+        self.prologue: list[str] = []
+        self.offline = ""
+        self._environment = environment
+        self._current: _Rendering | None = None
+        self._autocommit = False
+
+    @property
+    def rendering(self) -> bool:
+        """Whether the function of a revision is running."""
+        return self._current is not None
+
+    def render(self, file: str, function: Callable[..., object], options: dict[str, Any]) -> Script:
+        """Run one direction of a revision, and give what it would do."""
+        self._current = rendering = _Rendering(file)
+        try:
+            function(**options)
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - revisions are anybody's code
+            _note_failure(rendering, exc)
+        finally:
+            self._current, self._autocommit = None, False
+        return _script(rendering)
+
+    def statement(self, sql: str) -> None:
+        """Note SQL that would be sent to the database."""
+        text = sql.strip().rstrip(";").rstrip()
+        if not text:
+            return
+        if self._current is not None:
+            line = _line(self._current.file, sys._getframe(1))  # noqa: SLF001 - the only way
+            self._current.statements.append(_Statement(text, self._autocommit, line))
+        elif not self.runs:
+            self.prologue.append(text)
+        elif not text.upper().startswith(("SET ", "RESET ")):  # ends with the connection anyway
+            self.refuse("sends SQL after the revisions")
+
+    @contextmanager
+    def autocommit(self) -> Iterator[None]:
+        """Note statements that commit one by one."""
+        before, self._autocommit = self._autocommit, True
+        try:
+            yield
+        finally:
+            self._autocommit = before
+
+    def asks_mode(self) -> None:
+        """Note that somebody wants to know whether a database is there."""
+        if self._current is None:
+            self.asked = True
+        else:
+            self.refuse("asks whether it runs offline")
+
+    def refuse(self, what: str) -> None:
+        """Note what can't be rendered, with the line that does it; the first reason counts.
+
+        Args:
+            what: What it does, to be read after the line: "asks the database".
+        """
+        frame = sys._getframe(1)  # noqa: SLF001 - the only way to know who asks
+        if self._current is not None:
+            reason = _placed(_line(self._current.file, frame), what)
+            self._current.live = self._current.live or reason
+        else:
+            self.offline = self.offline or _placed(_line(self._environment, frame), what)
+
+
+def by_library(frame: FrameType) -> bool:
+    """Tell whether code of Alembic or SQLAlchemy is running in `frame`."""
+    name = frame.f_globals.get("__name__")
+    return isinstance(name, str) and name.partition(".")[0] in _LIBRARIES
+
+
+def become(thing: object, recording: type) -> None:
+    """Make an object one of a class that goes before its own, with the same attributes.
+
+    Args:
+        thing: What libraries hold on to already, so that it can't be another object.
+        recording: The class.
+    """
+    thing.__class__ = types.new_class(recording.__name__, (recording, type(thing)))
+
+
+def worded(exc: BaseException, file: str) -> str:
+    """Say in one line what `exc` is, and which line of `file` it came through."""
+    line = 0
+    traceback = exc.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename == file:
+            line = traceback.tb_lineno
+        traceback = traceback.tb_next
+    if isinstance(exc, SystemExit):
+        return _placed(line, "ends the process")
+    said = next(iter(str(exc).strip().splitlines()), "")[:_REASON]
+    return _placed(line, f"raises {type(exc).__name__}{': ' if said else ''}{said}")
+
+
+def _line(file: str, frame: FrameType | None) -> int:
+    """Find the innermost line of `file` in a stack; 0 where there is none."""
+    while frame is not None:
+        if frame.f_code.co_filename == file:
+            return frame.f_lineno
+        frame = frame.f_back
+    return 0
+
+
+def _placed(line: int, what: str) -> str:
+    return f"line {line} {what}" if line else f"it {what}"
+
+
+def _note_failure(rendering: _Rendering, exc: BaseException) -> None:
+    """Note why a revision stopped; a reason that it was given before counts more."""
+    reason = worded(exc, rendering.file)
+    rendering.live = rendering.live or reason
+    traceback = exc.__traceback__
+    while traceback is not None and traceback.tb_next is not None:
+        traceback = traceback.tb_next
+    # Raised by the revision or a helper of its project, not by a library that lacks something.
+    if isinstance(exc, NotImplementedError) and traceback and not by_library(traceback.tb_frame):
+        rendering.absent = True
+
+
+def _script(rendering: _Rendering) -> Script:
+    """Make the rendered script, unless something in it can't be sent as it stands."""
+    parts: list[tuple[bool, list[str]]] = []
+    live = rendering.live
+    for statement in [] if live else rendering.statements:
+        try:
+            pieces = split(statement.sql)
+        except UnfinishedError as exc:
+            live = _placed(statement.line, f"sends SQL in which {exc}")
+            break
+        found = [objection(piece, autocommit=statement.autocommit) for piece in pieces]
+        if any(found):
+            live = _placed(statement.line, next(filter(None, found)))
+            break
+        if not parts or parts[-1][0] != statement.autocommit:
+            parts.append((statement.autocommit, []))
+        # Several in one text run as one transaction, which autocommit must not make of them.
+        parts[-1][1].extend(pieces if statement.autocommit else [closed(statement.sql)])
+    if live:
+        return Script(live=live, absent=rendering.absent)
+    return Script(
+        parts=tuple(
+            Part(statements=tuple(statements), autocommit=autocommit)
+            for autocommit, statements in parts
+            if statements
+        )
+    )

@@ -1,0 +1,201 @@
+"""What a process reads of a project, and whether that is still the same."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import site
+import sys
+import sysconfig
+from importlib.machinery import SourceFileLoader
+from importlib.util import source_from_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from types import CodeType, FrameType
+
+__all__ = [
+    "Watch",
+    "environment_stamp",
+    "file_stamp",
+    "ignore_bytecode",
+    "is_project",
+    "listing_stamp",
+    "visible",
+]
+
+_PACKAGES = {"site-packages", "dist-packages"}
+_LIBRARIES = tuple(
+    f"{Path(path).resolve()}{os.sep}"
+    for path in {
+        *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
+        *site.getsitepackages(),
+        str(Path(__file__).parent),
+    }
+)
+_SYSTEM = ("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/usr/", "/var/lib/")
+_WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+
+
+def is_project(path: str, root: str) -> bool:
+    """Tell whether a file is the project's, not a library's or the system's.
+
+    Args:
+        path: Absolute.
+        root: The project's folder, absolute.
+    """
+    real = Path(path).resolve()
+    if str(real).startswith(_LIBRARIES) or _PACKAGES.intersection(real.parts):
+        return False
+    return real.is_relative_to(Path(root).resolve()) or not str(real).startswith(_SYSTEM)
+
+
+def ignore_bytecode(root: str) -> None:
+    """Let imports of the project's modules neither read bytecode nor leave any.
+
+    Python takes bytecode for current when a file's size and second are; an edit may keep both.
+
+    Args:
+        root: The project's folder, absolute.
+    """
+    stats = SourceFileLoader.path_stats
+
+    def current(loader: SourceFileLoader, path: str) -> Mapping[str, Any]:
+        if is_project(path, root):
+            raise OSError(f"{path}: only the source counts")
+        return stats(loader, path)
+
+    SourceFileLoader.path_stats = current  # type: ignore[method-assign,assignment] # in this process alone
+
+
+def visible(name: str) -> bool:
+    """Tell whether a file in a folder means anything: bytecode and editors' files do not."""
+    return not (
+        name.startswith((".", "#"))
+        or name.endswith(("~", ".pyc", ".pyo", ".swp", ".orig", ".tmp"))
+        or name == "__pycache__"
+    )
+
+
+def file_stamp(path: str) -> str:
+    """Give the sha256 of a file's content; empty where there is none."""
+    try:
+        with Path(path).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError:
+        return ""
+
+
+def listing_stamp(path: str) -> str:
+    """Give a digest of the names in a folder; empty where there is none."""
+    try:
+        names = sorted(entry.name for entry in Path(path).iterdir() if visible(entry.name))
+    except OSError:
+        return ""
+    return hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()
+
+
+def environment_stamp(names: Iterable[str], salt: str) -> str:
+    """Give a digest of the values of variables, all together: one may be a password."""
+    total = hashlib.sha256(salt.encode())
+    for name in names:
+        value = os.environ.get(name)
+        total.update(b"\0" if value is None else value.encode(errors="surrogateescape") + b"\1")
+    return total.hexdigest()
+
+
+class Watch:
+    """Notes what this process reads from when it starts on.
+
+    Attributes:
+        files: Every file of the project that was opened to be read, there or not.
+        listings: Every folder of the project whose names were asked for, imports apart.
+        variables: Every environment variable that was asked for by its name.
+    """
+
+    def __init__(self, root: str) -> None:
+        """Begin with the project's folder, absolute."""
+        self.files: set[str] = set()
+        self.listings: set[str] = set()
+        self.variables: set[str] = set()
+        self._root = root
+        self._readers: set[CodeType | None] = set()
+        self._busy = False
+
+    def start(self) -> None:
+        """Begin to note; a process can't stop it again."""
+        sys.addaudithook(self._heard)
+        kind: Any = type(os.environ)
+        read, iterate = kind.__getitem__, kind.__iter__
+
+        def noted_read(environ: Any, key: str) -> str:
+            # Who goes through all of them depends on none in particular.
+            if _asker(sys._getframe(1)) not in self._readers:  # noqa: SLF001 - the only way to know who asks
+                self.variables.add(key)
+            value: str = read(environ, key)
+            return value
+
+        def noted_iteration(environ: Any) -> Any:
+            self._readers.add(_asker(sys._getframe(1)))  # noqa: SLF001 - as above
+            return iterate(environ)
+
+        kind.__getitem__, kind.__iter__ = noted_read, noted_iteration
+
+    def project_files(self) -> list[str]:
+        """List the files, sorted; modules of which only the bytecode was read are among them."""
+        loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+        paths = {_source(path) for path in self.files | {path for path in loaded if path}}
+        return sorted(path for path in paths if is_project(path, self._root))
+
+    def project_listings(self) -> list[str]:
+        """List the folders, sorted."""
+        return sorted(path for path in self.listings if is_project(path, self._root))
+
+    def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
+        if self._busy or event not in {"open", "os.listdir", "os.scandir"}:
+            return
+        self._busy = True  # what follows may be heard as well
+        try:
+            path = _absolute(arguments[0])
+            if path is None:
+                return
+            if event != "open":
+                reader = sys._getframe(1).f_code.co_filename  # noqa: SLF001 - as above
+                if "importlib" not in reader:
+                    self.listings.add(path)
+            elif not _writes(arguments[1], arguments[2]):
+                self.files.add(path)
+        finally:
+            self._busy = False
+
+
+def _absolute(path: object) -> str | None:
+    if path is None:
+        return str(Path.cwd())
+    if isinstance(path, str | bytes | os.PathLike):
+        return str(Path(os.fsdecode(path)).absolute())
+    return None
+
+
+def _writes(mode: object, flags: object) -> bool:
+    if isinstance(mode, str):
+        return bool(set(mode).intersection("wax+"))
+    return isinstance(flags, int) and bool(flags & _WRITING)
+
+
+def _source(path: str) -> str:
+    if not path.endswith(".pyc"):
+        return str(Path(path).absolute())
+    try:
+        return source_from_cache(path)
+    except ValueError:  # bytecode that stands alone
+        return path
+
+
+def _asker(frame: FrameType | None) -> CodeType | None:
+    """Find the code that asks the environment, behind the methods of mappings."""
+    while frame is not None and frame.f_globals.get("__name__") in {"os", "_collections_abc"}:
+        frame = frame.f_back
+    return frame.f_code if frame is not None else None

@@ -1,0 +1,130 @@
+"""Keeps compiled histories between runs, as long as nothing they were made from has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import secrets
+import sys
+import tempfile
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.schema import sources
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["recall", "remember"]
+
+_TOOLS = ("alembic", "sqlalchemy", "pgvector")
+_OWN = (  # what makes a history; a newer version of it makes another one
+    "alterations",
+    "compiler",
+    "directory",
+    "effects",
+    "environment",
+    "lexer",
+    "literals",
+    "locks",
+    "model",
+    "offline",
+    "recorder",
+    "revisions",
+    "sentence",
+    "sources",
+    "store",
+    "taken",
+    "transactions",
+)
+
+
+def recall(folder: Path, variable: str) -> dict[str, Any] | None:
+    """Give the history of a folder as it was kept; None where there is none, or no longer so.
+
+    Args:
+        folder: As it was given to `remember`.
+        variable: The same.
+    """
+    try:
+        entry = json.loads(_path(folder, variable).read_text(encoding="utf-8"))
+        if entry["tools"] != _tools() or not _same(entry):
+            return None
+        history: dict[str, Any] = entry["history"]
+    except (OSError, RuntimeError, ValueError, LookupError, TypeError):
+        return None
+    return history
+
+
+def remember(folder: Path, variable: str, answer: Mapping[str, Any], *, since: int) -> None:
+    """Keep what the compiler answered; without a place to keep it, do nothing.
+
+    Args:
+        folder: What was compiled.
+        variable: The variable that env.py reads its URL from.
+        answer: The compiler's: `history`, `files`, `listings`, `variables`.
+        since: When it began, in nanoseconds since the epoch: a file that was changed after that
+            may or may not be what it read, so that nothing is kept.
+    """
+    if any(_changed_at(path) >= since for path in (*answer["files"], *answer["listings"])):
+        return
+    salt = secrets.token_hex(16)
+    entry = {
+        "tools": _tools(),
+        "files": {path: sources.file_stamp(path) for path in answer["files"]},
+        "listings": {path: sources.listing_stamp(path) for path in answer["listings"]},
+        "variables": answer["variables"],
+        "salt": salt,
+        "environment": sources.environment_stamp(answer["variables"], salt),
+        "history": answer["history"],
+    }
+    with suppress(OSError, RuntimeError):
+        _write(_path(folder, variable), json.dumps(entry))
+
+
+def _same(entry: Mapping[str, Any]) -> bool:
+    return (
+        entry["environment"] == sources.environment_stamp(entry["variables"], entry["salt"])
+        and all(sources.listing_stamp(path) == stamp for path, stamp in entry["listings"].items())
+        and all(sources.file_stamp(path) == stamp for path, stamp in entry["files"].items())
+    )
+
+
+def _tools() -> list[str]:
+    here = Path(__file__).parent
+    found = [sources.file_stamp(str(here / f"{name}.py")) for name in _OWN]
+    found += [sys.version, sys.executable]
+    for name in _TOOLS:
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return found
+
+
+def _changed_at(path: str) -> int:
+    try:
+        return Path(path).stat().st_mtime_ns
+    except OSError:
+        return 0
+
+
+def _path(folder: Path, variable: str) -> Path:
+    home = os.environ.get("XDG_CACHE_HOME", "")
+    cache = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
+    key = hashlib.sha256(f"{folder.absolute()}\0{variable}".encode(errors="surrogateescape"))
+    return cache / "groundwork" / "histories" / f"{key.hexdigest()[:32]}.json"
+
+
+def _write(path: Path, text: str) -> None:
+    """Write a file that is there whole or not at all, and that nobody else can read."""
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+            file.write(text)
+        Path(name).replace(path)
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise
