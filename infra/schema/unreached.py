@@ -82,8 +82,11 @@ def _network(exc: OSError, place: str, said: str) -> str:
             f"What answers at {place} offers no TLS, or is not PostgreSQL. Check host and port;"
             " on a network that can be trusted, sslmode=disable in the URL goes without."
         )
-    if isinstance(exc, FileNotFoundError) and not _ERRNO.search(str(exc)):
-        return f"No socket of a server is at {place}. Is it running?"
+    if isinstance(exc, FileNotFoundError):  # raised without the name
+        return (
+            f"A file is missing on the way to {place}: the socket of the server, or one that a TLS"
+            " option of the URL names. Is the server running, and are the names right?"
+        )
     several = _ERRNO.search(str(exc))
     if exc.errno is None and several:  # one host with several addresses
         number = int(several[1])
