@@ -63,9 +63,7 @@ def test_up_ends_with_the_schema_at_head(project: Project) -> None:
 
 def test_the_application_reads_and_writes_and_makes_nothing(project: Project) -> None:
     """Tables of migrations are within its reach at once; making some is not."""
-    name = "INSERT INTO clients (name) VALUES ('A') RETURNING name"
-
-    assert project.query(name) == [("A",)]
+    assert project.query(_insert("A")) == [("A",)]
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
         project.query("CREATE TABLE mine (id int)")
     with pytest.raises(asyncpg.InsufficientPrivilegeError):
@@ -105,7 +103,7 @@ def test_no_secret_is_in_clear_in_state_or_log(project: Project) -> None:
 
 def test_a_server_that_was_killed_is_started_again_with_its_rows(project: Project) -> None:
     """A preview sees that it is down; `up` starts it on its port."""
-    project.query("INSERT INTO clients (name) VALUES ('kept')")
+    project.query(_insert("kept"))
     endpoint = project.outputs()["endpoint"]
     _kill(project)
 
@@ -113,13 +111,13 @@ def test_a_server_that_was_killed_is_started_again_with_its_rows(project: Projec
     assert "it will be started" in project.up().text
 
     assert project.outputs()["endpoint"] == endpoint
-    assert project.query("SELECT count(*) FROM clients WHERE name = 'kept'") == [(1,)]
+    assert project.query("SELECT count(*) FROM skill_files WHERE name = 'kept'") == [(1,)]
     project.preview("--expect-no-changes")
 
 
 def test_a_new_revision_is_seen_and_applied(project: Project) -> None:
     """A file more in the history: the schema node alone changes, rows stay."""
-    project.query("INSERT INTO clients (name) VALUES ('before')")
+    project.query(_insert("before"))
     revision = _revise(project, "CREATE TABLE more (id int)")
 
     changed = {name: op for name, op in project.steps().items() if op != "same"}
@@ -128,7 +126,7 @@ def test_a_new_revision_is_seen_and_applied(project: Project) -> None:
 
     assert project.outputs()["revision"] == revision
     assert project.query("SELECT count(*) FROM more") == [(0,)]  # by default privileges
-    assert project.query("SELECT count(*) FROM clients WHERE name = 'before'") == [(1,)]
+    assert project.query("SELECT count(*) FROM skill_files WHERE name = 'before'") == [(1,)]
 
 
 def test_a_revision_that_fails_is_undone_and_told(project: Project) -> None:
@@ -188,7 +186,7 @@ def test_a_data_directory_that_is_gone_is_made_anew_with_all_inside(project: Pro
     assert steps["server"] == "replace"
     project.up()
 
-    assert project.query("SELECT count(*) FROM clients") == [(0,)]
+    assert project.query("SELECT count(*) FROM skill_files") == [(0,)]
     project.preview("--expect-no-changes")
 
 
@@ -206,6 +204,14 @@ def test_destroy_leaves_nothing(project: Project) -> None:
     _kill(project)
     project.pulumi("destroy", "--yes", "--skip-preview", "--stack", "test")
     assert not project.data.exists()
+
+
+def _insert(name: str) -> str:
+    """Return SQL for a row of a table that belongs to no client, which every session sees."""
+    return (
+        "INSERT INTO skill_files (name, version, effective_date, content)"  # noqa: S608 - a constant of this file
+        f" VALUES ('{name}', '1', '2026-01-01', 'text') RETURNING name"
+    )
 
 
 def _revise(project: Project, *statements: str, below: str = "") -> str:
