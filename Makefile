@@ -6,7 +6,7 @@ TOOLCHAIN = $(PYTHON) -m toolchain
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview revision refresh down url psql test lint format bench lock status
+.PHONY: help up preview revision refresh down url psql test lint format diagram bench lock status
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
@@ -48,6 +48,10 @@ lint: ## Check style and types
 format: ## Put the code into its form
 	@$(TOOLCHAIN) venv --dev
 	@.venv/bin/ruff format .
+
+diagram: ## Draw the entity diagram of docs/schema.md from the models
+	@$(TOOLCHAIN) venv --dev
+	@.venv/bin/python -m docs.diagram
 
 bench: ## Measure a second `make up` against the engine's own floor
 	@$(TOOLCHAIN) venv --dev

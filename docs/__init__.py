@@ -1,0 +1,1 @@
+"""Documents, and the programs that keep parts of them current."""
