@@ -55,7 +55,7 @@ sequence AS MATERIALIZED (
          AND d.refclassid = 'pg_class'::regclass AND d.deptype IN ('a', 'i')
 ),
 attribute AS MATERIALIZED (
-    SELECT r.oid AS relation, r.relkind, r.relispartition, a.attnum, a.attname, a.attacl,
+    SELECT r.oid AS relation, r.relkind, a.attnum, a.attname, a.attacl,
            a.attinhcount, r.relowner, r.name || '.' || quote_ident(a.attname) AS name,
            concat_ws(' ',
                format_type(a.atttypid, a.atttypmod),
@@ -157,10 +157,10 @@ object AS MATERIALIZED (
     WHERE r.relkind IN ('r', 'p', 'f', 'v', 'm')
 
     UNION ALL
-    -- A partition has its parent's columns; only one that differs says something new.
+    -- A partition or child has its parent's columns; only one that differs says something new.
     SELECT 'pg_class'::regclass, a.relation, a.attnum, 'column', a.name,
            CASE WHEN a.relkind IN ('r', 'p', 'f') AND NOT (
-                    a.relispartition AND a.attinhcount > 0 AND EXISTS (
+                    a.attinhcount > 0 AND EXISTS (
                         SELECT FROM pg_inherits h
                         JOIN attribute p ON p.relation = h.inhparent
                         WHERE h.inhrelid = a.relation AND p.attname = a.attname

@@ -7,7 +7,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from infra.schema.errors import LiveError
 
-__all__ = ["arguments", "place", "redacted", "with_driver"]
+__all__ = ["arguments", "place", "portable", "redacted", "with_driver"]
 
 # Options of libpq that asyncpg would send to the server as settings, which refuses them. They
 # tune the client alone.
@@ -65,6 +65,30 @@ def with_driver(url: str, driver: str) -> str:
     return f"postgresql{f'+{driver}' if driver else ''}:{url.partition(':')[2]}"
 
 
+def portable(url: str) -> str:
+    """Give the URL in a form that libpq, asyncpg and SQLAlchemy read alike.
+
+    SQLAlchemy can't read several hosts but as options.
+    """
+    parts = _split(url)
+    login, at, hosts = parts.netloc.rpartition("@")
+    query = parts.query
+    if "," in hosts:
+        pairs = [_host_and_port(host) for host in hosts.split(",")]
+        named = {"host": ",".join(h for h, _ in pairs), "port": ",".join(p for _, p in pairs)}
+        query = "&".join(filter(None, (urlencode(named, quote_via=quote), query)))
+        hosts = ""
+    tail = f"?{query}" if query else ""
+    return f"postgresql://{login}{at}{hosts}{parts.path}{tail}"
+
+
+def _host_and_port(text: str) -> tuple[str, str]:
+    host, colon, port = text.rpartition(":")
+    if not colon or port.endswith("]"):
+        host, port = text, ""
+    return host.removeprefix("[").removesuffix("]"), port or "5432"
+
+
 def place(url: str) -> str:
     """Give where a URL leads, HOST:PORT/DATABASE, without user and password."""
     try:
@@ -104,7 +128,11 @@ def _split(url: str) -> SplitResult:
         parts = urlsplit(url.strip())
     except ValueError:
         parts = urlsplit("")
-    if parts.scheme.partition("+")[0] not in {"postgresql", "postgres"}:
+    # With a bare / ? # or @ in the password, the rest of it would be taken for a host or a path,
+    # looked up in the network and shown in messages.
+    torn = "@" in parts.path or bool(parts.fragment) or parts.netloc.count("@") > 1
+    torn = torn or ("@" in parts.query and bool(parts.netloc) and not parts.path)
+    if torn or parts.scheme.partition("+")[0] not in {"postgresql", "postgres"}:
         msg = (
             "The database URL can't be read. Nothing was changed. Write"
             " postgresql://USER:PASSWORD@HOST:PORT/DATABASE, with @ : / ? # % and spaces in a name"

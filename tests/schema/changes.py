@@ -41,6 +41,8 @@ CREATE SEQUENCE app.numbers;
 CREATE TABLE app.log (id integer, at date, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 CREATE TABLE app.log_2024 PARTITION OF app.log FOR VALUES FROM ('2024-01-01') TO ('2025-01-01');
 CREATE INDEX ix_log_id ON app.log (id);
+CREATE TABLE app.kin (a integer);
+CREATE TABLE app.child (b integer) INHERITS (app.kin);
 CREATE COLLATION app.plain (provider = libc, locale = 'C');
 CREATE OPERATOR app.=== (leftarg = integer, rightarg = integer, function = int4eq);
 CREATE TEXT SEARCH DICTIONARY app.words (template = simple);
@@ -129,6 +131,9 @@ CASES = {
         "ALTER TABLE app.log ADD what text",
         "ALTER TABLE app.log DROP what",
         _added("column app.log.what"),
+    ),
+    "column that others inherit": Case(
+        "ALTER TABLE app.kin ADD c text", "ALTER TABLE app.kin DROP c", _added("column app.kin.c")
     ),
     "column of one partition": Case(
         "ALTER TABLE app.log_2024 ALTER id SET DEFAULT 7",
