@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from infra.errors import GroundworkError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from infra.schema.model import Drift
 
 __all__ = [
+    "AdoptionError",
     "DatabaseMissingError",
     "DowngradeRefusedError",
     "DriftError",
@@ -25,6 +28,7 @@ __all__ = [
     "NoWayBackError",
     "NotApprovedError",
     "PlanError",
+    "PlanMovedError",
     "StoppedError",
     "TargetError",
     "UnknownRevisionError",
@@ -52,19 +56,17 @@ class MigrationError(GroundworkError):
         applied: The revisions that this run finished before, in order.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        revision: str = "",
-        sqlstate: str = "",
-        applied: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, message: str, *, revision: str = "", sqlstate: str = "") -> None:
         """Keep what is known beside the message."""
         super().__init__(message)
         self.revision = revision
         self.sqlstate = sqlstate
-        self.applied = applied
+        self.applied: tuple[str, ...] = ()
+
+    def having(self, applied: Iterable[str]) -> Self:
+        """Note what was finished before, and give the error itself."""
+        self.applied = tuple(applied)
+        return self
 
 
 class StoppedError(MigrationError):
@@ -79,16 +81,9 @@ class MovedError(MigrationError):
         found: Those that are there.
     """
 
-    def __init__(
-        self,
-        message: str,
-        *,
-        planned: tuple[str, ...],
-        found: tuple[str, ...],
-        applied: tuple[str, ...] = (),
-    ) -> None:
+    def __init__(self, message: str, *, planned: tuple[str, ...], found: tuple[str, ...]) -> None:
         """Keep both beside the message."""
-        super().__init__(message, applied=applied)
+        super().__init__(message)
         self.planned = planned
         self.found = found
 
@@ -149,6 +144,23 @@ class DowngradeRefusedError(PlanError):
 
 class NoWayBackError(PlanError):
     """A revision that would have to be taken back can't be."""
+
+
+class AdoptionError(PlanError):
+    """A database is not what the revision makes that it is taken to have.
+
+    Attributes:
+        drift: The differences, seen from the revision.
+    """
+
+    def __init__(self, message: str, *, drift: tuple[Drift, ...]) -> None:
+        """Keep the differences beside the message."""
+        super().__init__(message)
+        self.drift = drift
+
+
+class PlanMovedError(PlanError):
+    """What would run is not what was shown before."""
 
 
 class DriftError(PlanError):

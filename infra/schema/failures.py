@@ -94,15 +94,13 @@ def read(exc: BaseException) -> Failure:
     )
 
 
-def failed(
-    step: Step, reason: Reason, *, applied: tuple[str, ...], tries: int, place: str
-) -> MigrationError:
+def failed(step: Step, reason: Reason, *, kept: str, tries: int, place: str) -> MigrationError:
     """Word that a revision failed for good.
 
     Args:
         step: Which one.
         reason: What was said.
-        applied: The revisions that this run finished before.
+        kept: What the run had finished before.
         tries: How often it was tried.
         place: Where, HOST:PORT/DATABASE.
     """
@@ -110,29 +108,21 @@ def failed(
     word = "Revision" if step.direction == "up" else "The downgrade of revision"
     often = f" after {tries} tries" if tries > 1 else ""
     lines = [f"{word} {name} failed on {place}{often}{_where(step, reason)}"]
-    said = "PostgreSQL" if reason.sqlstate else "It"
-    code = f" ({reason.sqlstate})" if reason.sqlstate else ""
-    lines.append(f"{said} said{code}: {reason.text}")
+    said = f"PostgreSQL said ({reason.sqlstate}): " if reason.sqlstate else ""
+    lines.append(f"{said}{reason.text}")
     lines += [f"DETAIL: {reason.detail}"] if reason.detail else []
     lines += [f"HINT: {reason.hint}"] if reason.hint else []
-    lines.append(_kept(step, applied))
-    lines.append(_next(step, reason))
-    return MigrationError(
-        "\n".join(lines), revision=step.revision, sqlstate=reason.sqlstate, applied=applied
-    )
+    lines += [f"{_undone(step)} {kept}", _next(step, reason)]
+    return MigrationError("\n".join(lines), revision=step.revision, sqlstate=reason.sqlstate)
 
 
-def moved(
-    planned: tuple[str, ...], found: tuple[str, ...], *, applied: tuple[str, ...], place: str
-) -> MovedError:
+def moved(planned: tuple[str, ...], found: tuple[str, ...], *, kept: str, place: str) -> MovedError:
     """Word that the database is not where the plan, or the next step of it, begins."""
-    done = f" This run had finished {', '.join(applied)}." if applied else " Nothing was changed."
     return MovedError(
-        f"{place} has moved: planned from {heads(planned)}, and it is at {heads(found)}.{done}"
-        " Somebody else migrated it, or restored it. Look at a new preview, then run again.",
+        f"{place} has moved: planned from {heads(planned)}, and it is at {heads(found)}. Somebody"
+        f" else migrated it, or restored it. {kept} Look at a new preview, then run again.",
         planned=planned,
         found=found,
-        applied=applied,
     )
 
 
@@ -151,18 +141,12 @@ def _where(step: Step, reason: Reason) -> str:
     return f": {first_line(reason.statement)}" if reason.statement else "."
 
 
-def _kept(step: Step, applied: tuple[str, ...]) -> str:
-    before = f"{len(applied)} before it in this run are kept" if applied else "Nothing else ran"
-    at = f"the database is at {heads(step.before)}"
+def _undone(step: Step) -> str:
     if step.script.live:
-        undone = "It was undone, except for what it had committed in an autocommit block."
-    elif step.script.autocommit:
-        undone = (
-            "The statements of it that are committed are kept, and the next run goes on after them."
-        )
-    else:
-        undone = "It was undone."
-    return f"{undone} {before}; {at}."
+        return "It was undone, except for what it had committed in an autocommit block."
+    if step.script.autocommit:
+        return "What it had committed is kept, and the next run goes on after that."
+    return "It was undone."
 
 
 def _next(step: Step, reason: Reason) -> str:

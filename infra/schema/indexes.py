@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-__all__ = ["STATE", "Build", "build", "concurrently", "drops_index"]
+from infra.schema.sql import literal
+
+__all__ = ["PATIENCE", "Build", "build", "concurrently", "drops_index", "patience"]
 
 _SPACE = r"(?:\s|--[^\n]*\n|/\*.*?\*/)"
 _NAME = r'(?:"(?:[^"]|"")+"|[^\W\d][\w$]*)'
@@ -25,9 +27,9 @@ _CONCURRENTLY = re.compile(
     re.IGNORECASE | re.DOTALL,
 )
 
-STATE = """
+_STATE = """
 SELECT format('%I.%I', home.nspname, index.relname) AS name, indisvalid AS valid,
-       indrelid = to_regclass($2) AS ours,
+       indrelid = to_regclass({table}) AS ours,
        EXISTS (SELECT FROM pg_catalog.pg_stat_progress_create_index progress
                WHERE progress.index_relid = index.oid AND progress.datid =
                      (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database()))
@@ -36,10 +38,9 @@ FROM pg_catalog.pg_class target
 JOIN pg_catalog.pg_class index ON index.relnamespace = target.relnamespace
 JOIN pg_catalog.pg_namespace home ON home.oid = index.relnamespace
 JOIN pg_catalog.pg_index ON indexrelid = index.oid
-WHERE target.oid = to_regclass($2) AND index.relkind = 'i'
-    AND index.relname = (parse_ident($1))[1]::name
+WHERE target.oid = to_regclass({table}) AND index.relkind = 'i'
+    AND index.relname = (parse_ident({index}))[1]::name
 """
-"""Of the index of a name in the schema of a table, both as SQL writes them: no row for none."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +56,15 @@ class Build:
     index: str
     table: str
     tolerant: bool
+
+    @property
+    def state(self) -> str:
+        """SQL that looks at what has its name in the schema of its table: no row for nothing.
+
+        Columns: name, quoted; valid; ours, whether it is on that table; building, whether a session
+        is at it.
+        """
+        return _STATE.format(index=literal(self.index), table=literal(self.table))
 
 
 def build(statement: str) -> Build | None:
@@ -74,3 +84,16 @@ def drops_index(statement: str) -> bool:
 def concurrently(statement: str) -> bool:
     """Say whether a statement waits for old transactions and hinders nobody meanwhile."""
     return _CONCURRENTLY.match(statement) is not None
+
+
+PATIENCE = 900_000
+"""Milliseconds for which such a statement may wait for locks, unless somebody chose more."""
+
+
+def patience() -> str:
+    """Write SQL that makes the session patient."""
+    return (
+        f"SELECT pg_catalog.set_config(name, '{PATIENCE}', false)"  # noqa: S608 - a number
+        " FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'"
+        f" AND setting::pg_catalog.int4 BETWEEN 1 AND {PATIENCE}"
+    )

@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Pieces"]
 
-# A statement with CONCURRENTLY waits for old transactions and keeps nobody waiting meanwhile, so
-# that it may take its time, unless somebody chose more: milliseconds, a quarter of an hour.
-_PATIENCE = 900_000
 _BUILDING_SECONDS = 60.0  # for a build whose client is gone; the server looks every second
 _POLL = 0.5
 
@@ -170,7 +167,7 @@ class Pieces:
         """Read the state of an index, once nobody builds it any more."""
         deadline = time.monotonic() + _BUILDING_SECONDS
         while True:
-            row = await self._session.row(indexes.STATE, build.index, build.table)
+            row = await self._session.row(build.state)
             if row is None or not row["building"]:
                 return row
             if time.monotonic() > deadline:
@@ -185,11 +182,7 @@ class Pieces:
         chosen = step.lock_timeout or any("lock_timeout" in text.lower() for text in said)
         patient = indexes.concurrently(statement) and not chosen
         if patient:
-            await self._session.execute(
-                f"SELECT pg_catalog.set_config(name, '{_PATIENCE}', false)"  # noqa: S608 - a number
-                " FROM pg_catalog.pg_settings WHERE name = 'lock_timeout'"
-                f" AND setting::pg_catalog.int4 BETWEEN 1 AND {_PATIENCE}"
-            )
+            await self._session.execute(indexes.patience())
         await self._session.send(Text.alone(number, statement))
         if patient:
             timeout = frame.lock_timeout

@@ -1,21 +1,191 @@
-"""Runs Alembic in a process of its own, since its `op` and `context` are process-wide."""
+"""Runs revisions live: in a process of their own, since Alembic's `op` is one for a process."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import subprocess
 import sys
+from collections import deque
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from infra.errors import GroundworkError
+from infra.schema import ledger
+from infra.schema.connecting import lock_key
+from infra.schema.dsn import redacted
+from infra.schema.failures import Failure, Reason
 
-__all__ = ["Command", "ProcessError", "Report", "run"]
+if TYPE_CHECKING:
+    from infra.schema.model import Step
+    from infra.schema.session import Session
+
+__all__ = ["Command", "Online", "ProcessError", "Report", "run"]
+
+_ROOT = Path(__file__).parents[2]
+_LINE_BYTES = 2**26  # an order holds the revision's downgrade
+_SECONDS = 5.0
+_NOISE_LINES = 20
+_PIECE_BYTES = 2**16
+
+# True where this very run holds the lock: in another database there is no such lock.
+_LOCKED = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_locks
+    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND pid = {pid}
+        AND classid = ({first}::bigint & 4294967295)::oid
+        AND objid = ({second}::bigint & 4294967295)::oid
+        AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+)
+"""
+
+
+class Online:
+    """The process: started for the first revision that needs it, and kept for the others."""
+
+    def __init__(
+        self, session: Session, *, folder: Path, variable: str, timeouts: tuple[str, str]
+    ) -> None:
+        """Know what to start; nothing is started yet.
+
+        Args:
+            session: The run's.
+            folder: The Alembic directory.
+            variable: The environment variable that env.py reads its URL from.
+            timeouts: lock_timeout and statement_timeout of the run; empty where none was chosen.
+        """
+        self._session = session
+        self._folder = folder
+        self._variable = variable
+        self._timeouts = timeouts
+        self._process: asyncio.subprocess.Process | None = None
+        self._noise: deque[str] = deque(maxlen=_NOISE_LINES)
+        self._listener: asyncio.Task[None] | None = None
+        self._asking = False
+
+    async def run(self, step: Step) -> None:
+        """Try a step once, through env.py.
+
+        Raises:
+            Failure: It did not succeed.
+        """
+        if self._process is None or self._process.returncode is not None:
+            await self._start()
+        answer = await self._ask(self._order(step))
+        if "error" in answer:
+            raise Failure(Reason(**answer["error"]))
+        heads = await self._session.heads()
+        if heads != step.after or not await self._session.done(step):
+            raise Failure(
+                Reason(text="env.py ran it, and did not commit it: nothing of it is there")
+            )
+
+    async def close(self) -> None:
+        """End the process, at once where it is at work."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        if self._asking and process.returncode is None:
+            process.kill()
+        try:
+            await asyncio.wait_for(process.wait(), _SECONDS)
+        except TimeoutError:
+            process.kill()
+            await process.wait()
+        if self._listener is not None:
+            await self._listener
+
+    async def _start(self) -> None:
+        """Start it, and tell it what no process list may show."""
+        await self.close()
+        self._process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "infra.schema.online",
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            cwd=_ROOT,
+            limit=_LINE_BYTES,
+            # Ctrl-C in a terminal is for the caller, which ends this one between two revisions.
+            start_new_session=True,
+        )
+        self._noise.clear()
+        self._listener = asyncio.create_task(self._listen(self._process))
+        await self._write(
+            {
+                "folder": str(self._folder.absolute()),
+                "variable": self._variable,
+                "url": self._session.url,
+                "parent": os.getpid(),
+            }
+        )
+
+    async def _listen(self, process: asyncio.subprocess.Process) -> None:
+        """Keep the last that env.py prints or logs, for the case that it ends without an answer."""
+        if process.stderr is None:
+            return
+        rest = b""
+        while piece := await process.stderr.read(_PIECE_BYTES):
+            *lines, rest = (rest + piece).split(b"\n")
+            rest = rest[-_PIECE_BYTES:]
+            self._noise.extend(line.decode(errors="replace") for line in lines if line.strip())
+        if rest.strip():
+            self._noise.append(rest.decode(errors="replace"))
+
+    async def _write(self, message: dict[str, Any]) -> None:
+        if self._process is None or self._process.stdin is None:
+            return
+        self._process.stdin.write(f"{json.dumps(message)}\n".encode())
+        await self._process.stdin.drain()
+
+    async def _ask(self, order: dict[str, Any]) -> dict[str, Any]:
+        """Send an order, and wait for its answer."""
+        process = self._process
+        if process is None or process.stdout is None:
+            return {}
+        self._asking = True
+        try:
+            await self._write(order)
+            line = await process.stdout.readline()
+        except ConnectionError:  # it went while it was told
+            line = b""
+        self._asking = False
+        if line:
+            answer: dict[str, Any] = json.loads(line)
+            return answer
+        await process.wait()
+        if self._listener is not None:
+            await self._listener
+        status = process.returncode
+        how = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+        last = redacted(self._noise[-1].strip(), self._session.url) if self._noise else ""
+        text = f"Alembic's process ended without an answer ({how})" + (f": {last}" if last else "")
+        raise Failure(Reason(text=text))
+
+    def _order(self, step: Step) -> dict[str, Any]:
+        frame = self._session.frame
+        first, second = lock_key(frame.run.key)
+        pid = self._session.lock.pid
+        names = ("lock_timeout", "statement_timeout")
+        return {
+            "revision": step.revision,
+            "direction": step.direction,
+            "before": step.before,
+            "locked": _LOCKED.format(pid=pid, first=first, second=second),
+            "role": frame.role,
+            "begun": ledger.event(frame.run, step, state="begun"),
+            "done": ledger.event(frame.run, step),
+            "own": {"lock_timeout": step.lock_timeout, "statement_timeout": step.statement_timeout},
+            "run": dict(zip(names, self._timeouts, strict=True)),
+        }
+
 
 Command = Literal["heads", "upgrade", "downgrade"]
-_ROOT = Path(__file__).parents[2]
 
 
 class ProcessError(GroundworkError):

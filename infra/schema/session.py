@@ -7,8 +7,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import connecting, failures, ledger
-from infra.schema.compose import MARK, PROLOGUE, Frame, Text
+from infra.schema import catalog, connecting, failures, ledger
+from infra.schema.compose import MARK, PROLOGUE, RESET, Frame, Text, keep, timeouts
 from infra.schema.connecting import Lock
 from infra.schema.dsn import place
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError
@@ -214,7 +214,9 @@ class Session:
             Failure: They can't be read.
         """
         if self.frame.missing:
-            return ()
+            if await self.fetch(self.frame.table.width) is None:
+                return ()
+            self.made()
         return tuple(sorted(await self.fetch(self.frame.table.rows)))
 
     async def width(self) -> int:
@@ -231,15 +233,32 @@ class Session:
         """Note that the version table is there now."""
         self._frame = replace(self.frame, missing=False)
 
-    async def done(self, step: Step) -> bool:
+    async def done(self, step: Step, *, stamped: bool = False) -> bool:
         """Ask the ledger whether this run has finished a step.
 
         Raises:
             Failure: It can't be asked.
         """
         run = self.frame.run
-        values = (run.key, run.id, step.revision, step.direction)
-        return bool(await self.fetch(ledger.DONE, *values))
+        direction = "stamp" if stamped else step.direction
+        return bool(await self.fetch(ledger.DONE, run.key, run.id, step.revision, direction))
+
+    async def record(self, heads: tuple[str, ...]) -> None:
+        """Keep the catalog as it is now.
+
+        Raises:
+            Failure: It can't be read, or not be kept.
+        """
+        frame = self.frame
+        await self.execute(*RESET)
+        try:
+            found = await catalog.read(
+                self._work, version_table=frame.table.table, version_schema=frame.table.schema
+            )
+        except Exception as exc:
+            raise failures.read(exc) from exc
+        keeping = keep(frame, events=[ledger.record(frame.run.key, heads, found)])
+        await self.execute("BEGIN", *timeouts(frame, local=True), *keeping, "COMMIT")
 
     async def ensure_ledger(self) -> None:
         """Make the ledger where it is missing.

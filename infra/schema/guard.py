@@ -1,0 +1,244 @@
+"""Stands between env.py and the database: the right one, the right revision, and the ledger."""
+
+from __future__ import annotations
+
+import inspect
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from alembic.runtime.environment import EnvironmentContext
+from alembic.runtime.migration import MigrationStep, RevisionStep
+from alembic.util import CommandError, to_tuple
+from sqlalchemy import event
+
+from infra.schema import indexes
+from infra.schema.sql import array, literal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterator, Mapping
+
+    from alembic.config import Config
+    from alembic.runtime.migration import MigrationContext, MigrationInfo
+    from alembic.script import ScriptDirectory
+    from sqlalchemy import Connection, CursorResult
+
+__all__ = ["Guarded", "Order", "WrongDatabaseError"]
+
+_SIGNATURE = inspect.signature(EnvironmentContext.configure)
+_DEFAULTS = {"lock_timeout": "5s", "statement_timeout": "1h"}
+# The server lets go soon when this process is killed.
+_WATCH = "SELECT set_config('client_connection_check_interval', '1s', false)"
+_BUILDING_SECONDS = 60.0
+_POLL = 0.5
+_PLAIN = {"no_parameters": True}  # a percent sign is one, with any driver
+
+
+class WrongDatabaseError(CommandError):
+    """Where env.py has connected to, this run does not hold the lock."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """One revision to run.
+
+    Attributes:
+        revision: Its id.
+        direction: "up" or "down".
+        before: The version table's rows, sorted.
+        locked: SQL that is true where this run holds the lock.
+        role: The role that the ledger belongs to.
+        begun: SQL that notes that a part of the revision is about to be committed.
+        done: SQL that notes that it is finished.
+        own: Timeouts that the revision declares, by name.
+        run: Timeouts chosen for the whole run, by name; env.py's own go before them, and without
+            them what the role or the URL says.
+    """
+
+    revision: str
+    direction: str
+    before: tuple[str, ...]
+    locked: str
+    role: str
+    begun: str
+    done: str
+    own: Mapping[str, str]
+    run: Mapping[str, str]
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> Order:
+        """Build one from JSON."""
+        given = {field.name: data[field.name] for field in fields(cls)}
+        return cls(**{**given, "before": tuple(given["before"])})
+
+
+class Guarded(EnvironmentContext):
+    """The environment in which env.py runs one revision.
+
+    Attributes:
+        finished: Whether the revision ran, its ledger row beside it; nobody has committed it yet.
+    """
+
+    def __init__(self, config: Config, scripts: ScriptDirectory, order: Order) -> None:
+        """Know which revision."""
+        super().__init__(
+            config,
+            scripts,
+            fn=self._steps,
+            as_sql=False,
+            starting_rev=None,
+            destination_rev=order.revision,
+            tag=None,
+        )
+        self._scripts = scripts
+        self._order = order
+        self._patient = False
+        self._busy = False
+        self.finished = False
+
+    def configure(self, *args: Any, **kwargs: Any) -> None:
+        """Take what env.py says, and add what keeps the ledger true."""
+        given = _SIGNATURE.bind(self, *args, **kwargs).arguments
+        given.pop("self")
+        given.update(given.pop("kw", {}))
+        theirs = to_tuple(given.pop("on_version_apply", None), default=())
+
+        def applied(
+            ctx: MigrationContext,
+            step: MigrationInfo,
+            heads: Collection[Any],
+            run_args: Mapping[str, Any],
+        ) -> None:
+            for callback in theirs:
+                callback(ctx=ctx, step=step, heads=heads, run_args=run_args)
+            self._note(ctx.connection)
+
+        if given.get("connection") is not None:
+            self._enter(given["connection"])
+        super().configure(**given, on_version_apply=applied)
+        context = self.get_context()
+        block = context.autocommit_block
+
+        @contextmanager
+        def noted() -> Iterator[None]:
+            self._run(context.connection, self._order.begun)
+            with block():
+                yield
+
+        vars(context)["autocommit_block"] = noted
+
+    def _enter(self, connection: Connection) -> None:
+        """Make sure of the database, and give its session timeouts."""
+        inside = connection.in_transaction()
+        if not _scalar(connection, self._order.locked):
+            raise WrongDatabaseError(
+                "env.py has connected to another database than this run works on, or the lock was"
+                " lost. If env.py takes its URL from a variable of its own, name it: url_variable."
+            )
+        _scalar(connection, _WATCH)
+        for name in _DEFAULTS:
+            _scalar(connection, self._timeout(name))
+        setting = _scalar(connection, "SELECT current_setting('lock_timeout')")
+        # What nobody chose for this revision or in env.py gives way to patience.
+        given = {_DEFAULTS["lock_timeout"], self._order.run["lock_timeout"]}
+        self._patient = not self._order.own["lock_timeout"] and setting in given
+        if not inside:
+            connection.commit()
+        event.listen(connection, "before_cursor_execute", self._before)
+        event.listen(connection, "after_cursor_execute", self._after)
+
+    def _timeout(self, name: str) -> str:
+        """Write SQL that sets a timeout, unless somebody who goes before has chosen one."""
+        own, run = self._order.own[name], self._order.run[name]
+        if own:
+            before: tuple[str, ...] = ()
+        elif run:
+            before = ("session",)
+        else:
+            before = ("session", "client", "user", "database user")
+        value = own or run or _DEFAULTS[name]
+        return (
+            f"SELECT set_config(name, {literal(value)}, false) FROM pg_catalog.pg_settings"  # noqa: S608 - quoted
+            f" WHERE name = {literal(name)} AND source <> ALL ({array(before)})"
+        )
+
+    def _before(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        """Before a statement with CONCURRENTLY, clear what a killed one left, and be patient."""
+        if self._busy or not indexes.concurrently(statement):
+            return
+        self._busy = True
+        try:
+            build = indexes.build(statement)
+            if build is not None:
+                self._clear(connection, build)
+            if self._patient:
+                _scalar(connection, indexes.patience())
+        finally:
+            self._busy = False
+
+    def _after(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+        if self._busy or not self._patient or not indexes.concurrently(statement):
+            return
+        self._busy = True
+        try:
+            timeout = self._order.run["lock_timeout"] or _DEFAULTS["lock_timeout"]
+            _scalar(connection, f"SELECT set_config('lock_timeout', {literal(timeout)}, false)")
+        finally:
+            self._busy = False
+
+    def _clear(self, connection: Connection, build: indexes.Build) -> None:
+        """Drop the index that a statement is to build, where a killed run has left it broken."""
+        deadline = time.monotonic() + _BUILDING_SECONDS
+        while True:
+            row = _execute(connection, build.state).mappings().first()
+            if row is None or row["valid"] or not row["ours"]:
+                return
+            if not row["building"]:
+                break
+            if time.monotonic() > deadline:
+                raise CommandError(f"Another session has been building {row['name']} for a while.")
+            time.sleep(_POLL)
+        _execute(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {row['name']}")
+
+    def _steps(self, heads: tuple[str, ...], _context: MigrationContext) -> list[RevisionStep]:
+        """Give Alembic the one step, if it is the next one."""
+        order = self._order
+        if tuple(sorted(heads)) != order.before:
+            raise CommandError(
+                f"env.py's version table is at {', '.join(sorted(heads)) or 'base'}, and not at"
+                f" {', '.join(order.before) or 'base'}."
+            )
+        script = self._scripts.get_revision(order.revision)
+        if order.direction == "up":
+            return [MigrationStep.upgrade_from_script(self._scripts.revision_map, script)]
+        return [MigrationStep.downgrade_from_script(self._scripts.revision_map, script)]
+
+    def _note(self, connection: Connection | None) -> None:
+        """Write the ledger's row, in the transaction of the revision and of its version."""
+        self._run(connection, self._order.done)
+        self.finished = True
+
+    def _run(self, connection: Connection | None, sql: str) -> None:
+        """Write into the ledger as its owner, whatever role the revision is in."""
+        if connection is None:
+            return
+        inside = connection.in_transaction()
+        role = _scalar(connection, "SELECT current_setting('role')")
+        _scalar(connection, _as(self._order.role))
+        _execute(connection, sql)
+        _scalar(connection, _as(str(role)))
+        if not inside:
+            connection.commit()
+
+
+def _as(role: str) -> str:
+    return f"SELECT pg_catalog.set_config('role', {literal(role)}, false)"
+
+
+def _scalar(connection: Connection, sql: str) -> Any:
+    return _execute(connection, sql).scalar()
+
+
+def _execute(connection: Connection, sql: str) -> CursorResult[Any]:
+    return connection.exec_driver_sql(sql, execution_options=_PLAIN)
