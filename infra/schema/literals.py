@@ -44,6 +44,12 @@ class _Bytes(BYTEA):
 class _Interval(INTERVAL):
     """Keeps days apart from seconds, as drivers do: they differ where the clock is put forward."""
 
+    @classmethod
+    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> _Interval:
+        """Stand for SQLAlchemy's general type."""
+        del kw
+        return cls(precision=interval.second_precision)
+
     def literal_processor(self, dialect: Dialect) -> Callable[[timedelta], str]:
         """Render as a function call, which no setting reads differently."""
         del dialect

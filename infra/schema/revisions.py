@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["labels_of", "load", "module_again", "name_of", "setting", "syntax"]
 
 _NOTHING = "Nothing was done."
+_WORDS = ("base", "head", "heads")
 _TIME = re.compile(r"\d+(\.\d+)?\s*(us|ms|s|min|h|d)?", re.ASCII)
 
 
@@ -146,6 +147,11 @@ def _check_one(script: Script, path: Path) -> None:
     if not isinstance(script.revision, str) or not script.revision:
         raise HistoryError(
             f"{_broken(path)}: revision is {script.revision!r}, and must be text. {_NOTHING}"
+        )
+    if script.revision in _WORDS:
+        raise HistoryError(
+            f"{_broken(path)}: revision is {script.revision!r}, a word that Alembic keeps for"
+            f" itself. {_NOTHING}"
         )
     if not callable(getattr(script.module, "upgrade", None)):
         raise HistoryError(f"{_broken(path)}: it has no function upgrade. {_NOTHING}")
