@@ -96,8 +96,8 @@ def run(
         plan: What to run, from `plan.before`.
         history: What it was made from: the version table, env.py's own SQL, what is stamped.
         terms: Where and how.
-        progress: Told what happens, from the thread that calls.
-        cancelled: Asked before each revision whether to stop.
+        progress: Told what happens; inside of an event loop, so that it should not take long.
+        cancelled: Asked before each revision whether to stop; the same.
 
     Raises:
         LiveError: No connection, or it did not come back.

@@ -91,6 +91,7 @@ JOIN pg_catalog.pg_class found ON found.relname = split_part(wanted.object, '.',
 JOIN pg_catalog.pg_namespace home ON home.oid = found.relnamespace AND nspname = 'schema_ledger'
 WHERE NOT has_table_privilege(found.oid, wanted.privilege)
     OR NOT has_schema_privilege(home.oid, 'USAGE')
+ORDER BY object, privilege
 """
 """What whoever runs migrations lacks; read from the catalog, so that no right is needed to ask."""
 

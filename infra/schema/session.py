@@ -275,8 +275,8 @@ class Session:
             raise LedgerError(
                 f"The role {role} lacks {lacking} on {self.place}. Nothing was changed. As the"
                 f" owner of it: GRANT USAGE ON SCHEMA {ledger.SCHEMA} TO {identifier(role)}; GRANT"
-                f" SELECT, INSERT, UPDATE ON ALL TABLES IN SCHEMA {ledger.SCHEMA} TO"
-                f" {identifier(role)};"
+                f" SELECT, INSERT ON ALL TABLES IN SCHEMA {ledger.SCHEMA} TO {identifier(role)};"
+                f" GRANT UPDATE ON {ledger.SCHEMA}.catalogs TO {identifier(role)};"
             )
 
     async def _make_ledger(self) -> None:

@@ -1,4 +1,4 @@
-"""What the tests of applying share: a database, revisions by hand, and a look at what came of it."""
+"""What the tests of applying share: a database, revisions by hand, a look at what came of it."""
 
 from __future__ import annotations
 
