@@ -27,9 +27,11 @@ def main() -> None:
         "schema",
         url=database.migrator_url,
         migrations=chosen.migrations,
+        options=chosen.schema,
         opts=pulumi.ResourceOptions(
             depends_on=database.ready,
-            deleted_with=endpoint.server if endpoint.owned else None,
+            # What is inside goes with the server, or with the database in it.
+            deleted_with=endpoint.server if endpoint.owned else database.resource,
         ),
     )
     pulumi.export("endpoint", pulumi.Output.format("{0}:{1}", endpoint.host, endpoint.port))

@@ -71,6 +71,7 @@ class Database(pulumi.ComponentResource):
     Attributes:
         migrator_url: For migrations; secret.
         app_url: For the application; secret.
+        resource: The database itself, with which everything in it goes.
         ready: What a consumer of the database waits for.
         roles: The names of its roles.
     """
@@ -91,11 +92,11 @@ class Database(pulumi.ComponentResource):
         self._opts = self._child_options(endpoint)
         migrator = Password(f"{name}-migrator", pulumi.ResourceOptions(parent=self))
         app = Password(f"{name}-app", pulumi.ResourceOptions(parent=self))
-        made = self._make_database(self._make_roles(migrator, app))
+        self.resource = self._make_database(self._make_roles(migrator, app))
         self.ready: list[pulumi.Resource] = [
-            self._connect_grants(made),
-            self._app_schema(made),
-            self._extension(made),
+            self._connect_grants(self.resource),
+            self._app_schema(self.resource),
+            self._extension(self.resource),
         ]
         self.migrator_url = self._url(endpoint, self.roles.migrator, migrator)
         self.app_url = self._url(endpoint, self.roles.app, app)

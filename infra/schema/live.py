@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from infra.schema import catalog as catalogs
-from infra.schema import dsn, ledger, unreached
+from infra.schema import dsn, ledger, losses, unreached
 from infra.schema.errors import LiveError
 from infra.schema.model import Applied, Catalog, Live, Script
 from infra.schema.sql import identifier
@@ -16,7 +16,9 @@ from infra.schema.versions import VersionTable
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["read", "read_on", "revisions"]
+    from infra.schema.losses import Loss
+
+__all__ = ["count", "read", "read_on", "revisions"]
 
 _CONNECT_SECONDS = 10.0
 _SECONDS = 60.0
@@ -42,6 +44,10 @@ _PAUSE = 0.1
 _FACTS = """
 SELECT current_setting('server_version_num')::int AS server, current_database()::text AS database,
        coalesce(current_schema()::text, '') AS schema, current_user::text AS role,
+       current_setting('search_path') AS search_path,
+       (SELECT json_object_agg(extname, nspname)::text
+        FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace s ON s.oid = x.extnamespace
+       ) AS extensions,
        home.name AS home, format('%I.%I', coalesce(home.name, ''), $1::text) AS key,
        has_function_privilege('pg_catalog.pg_control_system()', 'EXECUTE') AS identified,
        v.oid IS NOT NULL AS versioned,
@@ -101,6 +107,28 @@ def read(
     return asyncio.run(
         _read(url, version_table=version_table, version_schema=version_schema, catalog=catalog)
     )
+
+
+def count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, tuple[Loss, ...]]:
+    """Count the rows of what will go; what is not there is left out.
+
+    Args:
+        url: As for `read`.
+        found: What each revision takes away.
+
+    Raises:
+        LiveError: As for `read`.
+    """
+    return asyncio.run(_count(url, found))
+
+
+async def _count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, tuple[Loss, ...]]:
+    connection = await _connect(url)
+    try:
+        await connection.execute(_BEGIN)
+        return {id_: await losses.counted(connection, each) for id_, each in found.items()}
+    finally:
+        connection.terminate()  # nothing of it is kept
 
 
 async def _read(url: str, **options: Any) -> Live:
@@ -213,6 +241,8 @@ async def _gather(connection: Any, table: str, schema: str, catalog: bool) -> Li
         cluster=row["cluster"] or "",
         database=facts["database"],
         schema=facts["schema"],
+        search_path=facts["search_path"],
+        extensions=json.loads(facts["extensions"] or "{}"),
         role=facts["role"],
     )
 

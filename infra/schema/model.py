@@ -261,6 +261,8 @@ class Live:
         cluster: PostgreSQL's system identifier.
         database: Name of the database.
         schema: The first schema of the search_path that is there.
+        search_path: As the session has it.
+        extensions: The schema of each extension, by its name.
         role: The role that acts.
     """
 
@@ -274,6 +276,8 @@ class Live:
     cluster: str = ""
     database: str = ""
     schema: str = ""
+    search_path: str = ""
+    extensions: Mapping[str, str] = field(default_factory=dict)
     role: str = ""
 
 
@@ -318,6 +322,7 @@ class Step:
         lock_timeout: Its own; empty takes the run's.
         statement_timeout: The same.
         again: Whether an interrupted run may have left a part of it.
+        loses: What goes with its data, in words; known where the database could be asked.
     """
 
     revision: str
@@ -333,6 +338,7 @@ class Step:
     lock_timeout: str = ""
     statement_timeout: str = ""
     again: bool = False
+    loses: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

@@ -22,8 +22,8 @@ DEFAULTS = {
     "apply": "compiled",
     "approved_plan": "",
     "on_destroy": "retain",
-    "lock_timeout": "5s",
-    "statement_timeout": "1h",
+    "lock_timeout": "",
+    "statement_timeout": "",
     "url_variable": "DATABASE_URL",
 }
 
@@ -34,7 +34,7 @@ _CHOICES = {
     "apply": ("compiled", "online"),
     "on_destroy": ("retain", "downgrade"),
 }
-_DURATION = re.compile(r"\d{1,9} ?(us|ms|s|min|h|d)?")
+_DURATION = re.compile(r"(\d{1,9} ?(us|ms|s|min|h|d)?)?")
 _DIGEST = re.compile(r"[0-9a-fA-F]{12,64}|")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -46,15 +46,16 @@ class Options:
     Attributes:
         policy: What a plan may hold.
         on_destroy: What becomes of the schema when the node goes and its database stays.
-        lock_timeout: PostgreSQL's, for each wait for a lock, "5s" for example.
-        statement_timeout: PostgreSQL's, for each statement.
+        lock_timeout: PostgreSQL's, for each wait for a lock, "5s" for example; empty leaves what
+            role or URL say, or takes 5 s.
+        statement_timeout: PostgreSQL's, for each statement; empty the same, or one hour.
         url_variable: The environment variable that env.py reads its URL from.
     """
 
     policy: Policy = field(default_factory=Policy)
     on_destroy: Literal["retain", "downgrade"] = "retain"
-    lock_timeout: str = DEFAULTS["lock_timeout"]
-    statement_timeout: str = DEFAULTS["statement_timeout"]
+    lock_timeout: str = ""
+    statement_timeout: str = ""
     url_variable: str = DEFAULTS["url_variable"]
 
     def dump(self) -> dict[str, Any]:
@@ -76,7 +77,7 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
         if given[key] not in allowed
     ]
     found += [
-        f"{key}: {given[key]!r} is no duration; write 500ms, 5s, 10min, 1h or 0 for no limit"
+        f"{key}: {given[key]!r} is no duration; write 500ms, 5s, 10min, 1h, or 0 for no limit"
         for key in ("lock_timeout", "statement_timeout")
         if not _DURATION.fullmatch(given[key])
     ]

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from infra.schema import catalog, refusals
 from infra.schema.graph import Present, closure, ordered
 from infra.schema.model import Applied, History, Live, Plan, Policy, Revision, Script, Step
+from infra.schema.sql import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from infra.schema.model import Drift
 
-__all__ = ["approve", "drifted", "make", "target"]
+__all__ = ["approved", "drifted", "make", "refuse_unapproved", "target"]
 
 
 def make(history: History, live: Live | None, policy: Policy) -> Plan:
@@ -36,16 +37,21 @@ def make(history: History, live: Live | None, policy: Policy) -> Plan:
     return _from(live, history, wanted, policy)
 
 
-def approve(plan: Plan, policy: Policy) -> None:
-    """Let a plan pass that was approved, or one where no approval is asked for.
+def approved(plan: Plan, policy: Policy) -> bool:
+    """Tell whether a plan may run: it was approved, or none is asked for, or nothing runs."""
+    wanted = policy.approved_plan.lower()
+    if not wanted or not (plan.steps or plan.stamp):
+        return True
+    return len(wanted) >= refusals.DIGEST and plan.digest.startswith(wanted)
+
+
+def refuse_unapproved(plan: Plan, policy: Policy) -> None:
+    """Let an approved plan pass.
 
     Raises:
         NotApprovedError: Another plan was approved.
     """
-    approved = policy.approved_plan.lower()
-    if not approved or not (plan.steps or plan.stamp):
-        return
-    if len(approved) < refusals.DIGEST or not plan.digest.startswith(approved):
+    if not approved(plan, policy):
         raise refusals.not_approved(plan, policy.approved_plan)
 
 
@@ -269,8 +275,9 @@ def _notes(history: History, live: Live, there: set[str], policy: Policy) -> Ite
 
 
 def _tables(live: Live) -> bool:
+    places = [f"table {name}." for name in (live.schema, identifier(live.schema))]
     return live.catalog is not None and any(
-        name.startswith(f"table {live.schema}.") for name in live.catalog.objects
+        name.startswith(tuple(places)) for name in live.catalog.objects
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from infra.schema import catalog
 from infra.schema.errors import (
+    AdoptionError,
     DowngradeRefusedError,
     DriftError,
     EditedRevisionError,
@@ -16,6 +17,7 @@ from infra.schema.errors import (
     LedgerMismatchError,
     NotApprovedError,
     NoWayBackError,
+    PlanMovedError,
     TargetError,
     UnknownRevisionError,
 )
@@ -31,8 +33,10 @@ __all__ = [
     "downgrade",
     "drifted",
     "edited",
+    "moved",
     "no_target",
     "no_way_back",
+    "not_alike",
     "not_approved",
     "redundant_rows",
     "several_heads",
@@ -145,11 +149,9 @@ def no_way_back(history: History, live: Live, stuck: Sequence[str]) -> NoWayBack
 
 def drifted(drift: Sequence[Drift]) -> DriftError:
     """Word what was changed by hand."""
-    lines = "\n".join(f"  {catalog.worded(change)}" for change in drift[:_LINES])
-    more = f"\n  and {len(drift) - _LINES} more" if len(drift) > _LINES else ""
     return DriftError(
-        f"Changed by hand since the last run:\n{lines}{more}\n{_KEPT} Put it back, or bring it into"
-        " a revision; or set drift to accept, and this is what the next comparison begins with.",
+        f"Changed by hand since the last run:\n{_changes(drift)}\n{_KEPT} Put it back, or bring it"
+        " into a revision; or set drift to accept, and later comparisons begin with this.",
         drift=tuple(drift),
     )
 
@@ -161,6 +163,32 @@ def not_approved(plan: Plan, approved: str) -> NotApprovedError:
         f" was reviewed. {_KEPT} Review the preview again, then set approved_plan to its digest"
         f" (at least {DIGEST} characters of it)."
     )
+
+
+def moved(plan: Plan) -> PlanMovedError:
+    """Word that the plan is not the one that was shown."""
+    return PlanMovedError(
+        f"Files or database have moved since the preview: what would run now, from"
+        f" {_listed(plan.before) or 'base'}, is another plan ({plan.digest[:DIGEST]}). {_KEPT} Look"
+        " at a new preview, then run again."
+    )
+
+
+def not_alike(revision: str, different: Sequence[Drift]) -> AdoptionError:
+    """Word what a database lacks or has too much to be taken for a revision."""
+    return AdoptionError(
+        f"The database is not what {revision} makes:\n{_changes(different)}\n{_KEPT} Here 'added'"
+        " is what the database has and the revision does not make. Bring the one to the other, or"
+        " set adopt to another revision.",
+        drift=tuple(different),
+    )
+
+
+def _changes(drift: Sequence[Drift]) -> str:
+    lines = [f"  {catalog.worded(change)}" for change in drift[:_LINES]]
+    if len(drift) > _LINES:
+        lines.append(f"  and {len(drift) - _LINES} more")
+    return "\n".join(lines)
 
 
 def _count(entries: Sequence[Applied]) -> str:

@@ -1,34 +1,47 @@
-"""The schema as a node of the graph: a thin shell over history, database and migrations."""
+"""The schema as a node of the graph: a thin shell over what the node does."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi import dynamic
 
+from infra import cancellation
 from infra.dynamic import Provider, known
-from infra.schema import history, live, process
-from infra.schema.errors import DatabaseMissingError, HistoryError, LiveError, MigrationError
+from infra.errors import GroundworkError
+from infra.row import Row
+from infra.schema import node, previewed, refusals, view
+from infra.schema.errors import HeadsError, HistoryError, LiveError
+from infra.schema.options import Options
+
+if TYPE_CHECKING:
+    from infra.schema.model import Live
+    from infra.schema.node import Look
 
 __all__ = ["Schema", "SchemaProvider"]
 
-# Given by the program, and found by `check` in the files.
-_INPUTS = ("url", "migrations", "digest", "head")
+# Given by the program, and kept in the state: `read` and `delete` have nothing else to go by.
+_GIVEN = ("url", "migrations", "options", "stack", "urn")
+_TYPE = "pulumi-python:dynamic/groundwork:Schema"
 
 
 class Schema(dynamic.Resource, module="groundwork", name="Schema"):
-    """The schema of a database, at the head of an Alembic directory.
+    """The schema of a database, where an Alembic directory says it should be.
 
     Attributes:
         revision: What the database has, after the last look; empty where it has nothing.
-        head: What the files have.
+        plan: What there was to do, in a line.
+        approve: Digest of what would run, for `approved_plan`; empty where nothing would.
+        drift: What was changed by hand, by object.
     """
 
     revision: pulumi.Output[str]
-    head: pulumi.Output[str]
+    plan: pulumi.Output[str]
+    approve: pulumi.Output[str]
+    drift: pulumi.Output[dict[str, str]]
 
     def __init__(
         self,
@@ -36,87 +49,108 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
         *,
         url: pulumi.Input[str],
         migrations: Path,
+        options: Options,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare that the database at `url` (secret) has the head of `migrations`."""
-        # Relative, so that the state means the same in every checkout.
-        folder = os.path.relpath(migrations)
-        inputs = {"url": url, "migrations": folder, "revision": None, "head": None}
+        """Declare that the database at `url` (secret) is where `migrations` lead it."""
+        stack, project = pulumi.get_stack(), pulumi.get_project()
+        inputs = {
+            "url": url,
+            # Relative, so that the state means the same in every checkout.
+            "migrations": os.path.relpath(migrations),
+            "options": options.dump(),
+            "stack": f"{project}/{stack}",
+            # A provider isn't told the URN, and shows its progress under it.
+            "urn": f"urn:pulumi:{stack}::{project}::{_TYPE}::{name}",
+            "preview": pulumi.runtime.is_dry_run(),
+            **dict.fromkeys(("revision", "plan", "approve", "drift")),
+        }
         super().__init__(SchemaProvider(), name, inputs, opts)
 
 
 class SchemaProvider(Provider):
-    """Brings a database to the head of an Alembic directory. The database is the truth."""
+    """Brings a database to where an Alembic directory leads. The database is the truth."""
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
-        """Read the files, so that a preview shows a new head and refuses a broken history."""
-        folder = Path(news["migrations"])
+        """Put the plan into the inputs, which the engine shows, stores and hands to policies."""
+        del olds
+        given = {key: news[key] for key in _GIVEN}
         try:
-            digest = history.digest(folder)
-            same = olds.get("digest") == digest
-            head = olds["head"] if same else history.head(folder)
-        except HistoryError as exc:
-            return dynamic.CheckResult(news, [dynamic.CheckFailure("migrations", str(exc))])
-        inputs = {"url": news["url"], "migrations": news["migrations"]}
-        return dynamic.CheckResult({**inputs, "digest": digest, "head": head}, [])
+            seen = node.look(_place(given))
+        except (HistoryError, HeadsError) as exc:
+            return dynamic.CheckResult(given, [dynamic.CheckFailure("migrations", str(exc))])
+        if seen.plan is not None and news["preview"]:
+            previewed.remember(given["urn"], seen.plan, exact=seen.live is not None)
+        elif seen.plan is not None and previewed.differs(given["urn"], seen.plan):
+            raise refusals.moved(seen.plan)
+        return dynamic.CheckResult({**given, **_shown(seen)}, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
-        """Compare with the live database, whatever the state says of it."""
-        if not known(news["url"]):
-            return dynamic.DiffResult(changes=True)
-        same = all(news[key] == olds.get(key) for key in ("url", "digest", "head"))
-        try:
-            at_head = _worded(live.revisions(news["url"])) == news["head"]
-        except LiveError:
-            at_head = False  # still to be made, or down: the server's own node says which
-        return dynamic.DiffResult(changes=not (same and at_head))
+        """Tell of a change where something is to run or was changed by hand, whatever state says.
+
+        `check` has just asked the database. A refresh asks too: what it read against what it had.
+        """
+        moved = any(olds.get(key) != news.get(key) for key in ("url", "migrations", "drift"))
+        kept = olds.get("options", {}).get("on_destroy") == news["options"]["on_destroy"]
+        to_do = bool(news["approve"] or news["drift"] or news["pending"] or olds.get("pending"))
+        blind = news["plan"].startswith(view.BLIND)
+        return dynamic.DiffResult(changes=moved or to_do or blind or not kept)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        """Upgrade to head; a database that is there already loses nothing."""
-        return dynamic.CreateResult("schema", _upgrade(props))
+        """Apply the plan; a database that is there already loses nothing."""
+        return dynamic.CreateResult("schema", _bring(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
-        """Upgrade to head."""
-        return dynamic.UpdateResult(_upgrade(news))
+        """Apply the plan."""
+        return dynamic.UpdateResult(_bring(news))
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Tell what the database has; without a database there is no schema."""
+        given = {key: props[key] for key in _GIVEN}
         try:
-            revision = _worded(live.revisions(props["url"]))
-        except DatabaseMissingError:
+            seen = node.look(_place(given))
+        except GroundworkError as exc:
+            inputs = {**given, **view.blind(str(exc))}
+            return dynamic.ReadResult(id_, {**inputs, "revision": props["revision"]}, inputs)
+        if seen.live is None and not seen.unseen:
             return dynamic.ReadResult("", {})
-        return dynamic.ReadResult(id_, {**props, "revision": revision}, _inputs(props))
+        if seen.live is None:
+            raise LiveError(seen.unseen)
+        inputs = {**given, **_shown(seen)}
+        return dynamic.ReadResult(id_, {**inputs, "revision": _worded(seen.live)}, inputs)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Take the schema away from a database that stays; one that goes takes it along."""
-        try:
-            live.revisions(props["url"])
-        except DatabaseMissingError:
-            return
-        _migrate(props, "downgrade")
+        """Leave the schema of a database that stays, unless the stack says to take it back."""
+        cancellation.listen()
+        with Row(props["urn"]) as row:
+            node.leave(_place(props), say=row.say, cancelled=cancellation.requested)
 
 
-def _inputs(props: dict[str, Any]) -> dict[str, Any]:
-    return {key: props[key] for key in _INPUTS}
+def _place(props: dict[str, Any]) -> node.Place:
+    return node.Place(
+        folder=Path(props["migrations"]),
+        url=props["url"] if known(props["url"]) else None,
+        options=Options.of(props["options"]),
+        stack=props["stack"],
+    )
 
 
-def _worded(revisions: tuple[str, ...]) -> str:
-    return ", ".join(revisions)
+def _shown(seen: Look) -> dict[str, Any]:
+    return view.blind(seen.unseen) if seen.plan is None else view.properties(seen.plan)
 
 
-def _upgrade(props: dict[str, Any]) -> dict[str, Any]:
-    _migrate(props, "upgrade")
-    return {**_inputs(props), "revision": _worded(live.revisions(props["url"]))}
+def _worded(live: Live) -> str:
+    return ", ".join(live.heads)
 
 
-def _migrate(props: dict[str, Any], command: process.Command) -> None:
-    try:
-        report = process.run(Path(props["migrations"]), command, url=props["url"])
-    except process.ProcessError as exc:
-        msg = (
-            f"The {command} of the schema stopped: {exc} The revisions before the failing one "
-            "stay applied, and that one was undone; mend it and run again."
+def _bring(props: dict[str, Any]) -> dict[str, Any]:
+    cancellation.listen()
+    with Row(props["urn"]) as row:
+        done = node.bring(
+            _place(props),
+            shown=props["approve"],
+            say=row.say,
+            cancelled=cancellation.requested,
         )
-        raise MigrationError(msg) from exc
-    for step in report.ran:
-        print(f"{command} {step}")  # noqa: T201 - the engine shows it on the stack's row
+    given = {key: props[key] for key in _GIVEN}
+    return {**given, **_shown(done), "revision": _worded(done.live)}

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 from infra.servers import probe
 from infra.servers.account import server_account
@@ -63,6 +64,12 @@ class Throwaway:
     port: int
     user: str
     password: str
+
+    def url(self, *, user: str, database: str) -> str:
+        """Give the libpq URL of a database on it, for a user that has the same password."""
+        login = f"{quote(user, safe='')}:{quote(self.password, safe='')}"
+        place = f"{self.host}:{self.port}/{quote(database, safe='')}"
+        return f"postgresql://{login}@{place}?sslmode=disable"
 
 
 @contextmanager

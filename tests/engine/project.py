@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["ROOT", "Outcome", "Project"]
 
 ROOT = Path(__file__).parents[2]
-_PARTS = ("__main__.py", "Pulumi.yaml", ".venv", "infra", "toolchain")
+_PROGRAM = "__main__.py"
+_PARTS = ("Pulumi.yaml", ".venv", "infra", "toolchain")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,14 +40,26 @@ class Outcome:
 class Project:
     """A checkout in miniature: the code by links, the migrations and the state its own."""
 
-    def __init__(self, folder: Path) -> None:
-        """Lay the project out in the empty folder `folder`."""
+    def __init__(
+        self, folder: Path, *, program: str = "", migrations: Path = ROOT / "migrations"
+    ) -> None:
+        """Lay the project out.
+
+        Args:
+            folder: Empty.
+            program: Text of another program than the project's own.
+            migrations: What is copied as the stack's migrations.
+        """
         self.folder = folder
         self.data = folder / "data"
         for part in _PARTS:
             (folder / part).symlink_to(ROOT / part)
+        if program:
+            (folder / _PROGRAM).write_text(program)
+        else:
+            (folder / _PROGRAM).symlink_to(ROOT / _PROGRAM)
         self.migrations = folder / "migrations"
-        self._copy(ROOT / "migrations", self.migrations)
+        self._copy(migrations, self.migrations)
         (folder / "state").mkdir()
         self.environment = (
             os.environ
@@ -104,6 +117,10 @@ class Project:
 
     def steps(self) -> dict[str, str]:
         """Give what a preview would do: the operation of each resource by its name."""
+        return {name: step["op"] for name, step in self.previewed().items()}
+
+    def previewed(self) -> dict[str, dict[str, Any]]:
+        """Give what a preview says in JSON of each resource by its name."""
         done = subprocess.run(
             ["pulumi", "preview", "--json", "--non-interactive", "--stack", "test"],
             cwd=self.folder,
@@ -114,7 +131,7 @@ class Project:
             timeout=300,
         )
         steps = json.loads(done.stdout)["steps"]
-        return {step["urn"].rpartition("::")[2]: step["op"] for step in steps}
+        return {step["urn"].rpartition("::")[2]: step for step in steps}
 
     def outputs(self) -> dict[str, Any]:
         """Give the stack's outputs with their secrets."""

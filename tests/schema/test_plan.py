@@ -459,21 +459,21 @@ def test_only_the_approved_plan_passes() -> None:
     history = _line(2)
     made = plan.make(history, Live(), Policy())
 
-    plan.approve(made, Policy(approved_plan=made.digest))
-    plan.approve(made, Policy(approved_plan=made.digest[:12].upper()))
+    plan.refuse_unapproved(made, Policy(approved_plan=made.digest))
+    plan.refuse_unapproved(made, Policy(approved_plan=made.digest[:12].upper()))
     for approved in (made.digest[:11], "0" * 64):
         with pytest.raises(NotApprovedError, match=made.digest):
-            plan.approve(made, Policy(approved_plan=approved))
+            plan.refuse_unapproved(made, Policy(approved_plan=approved))
     other = plan.make(history, _live(history, "rev0000"), Policy())
     with pytest.raises(NotApprovedError):
-        plan.approve(other, Policy(approved_plan=made.digest))
+        plan.refuse_unapproved(other, Policy(approved_plan=made.digest))
 
 
 def test_a_plan_with_nothing_to_run_needs_no_approval() -> None:
     """An approval from last week doesn't stop a run at head."""
     history = _line(1)
 
-    plan.approve(plan.make(history, _live(history, "rev0000"), Policy()), Policy(approved_plan="x"))
+    plan.refuse_unapproved(plan.make(history, _live(history, "rev0000"), Policy()), Policy(approved_plan="x"))
 
 
 def test_the_digest_changes_with_the_sql_and_not_with_the_words() -> None:

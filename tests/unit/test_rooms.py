@@ -16,6 +16,7 @@ _PULUMI_ROOMS = (
     "infra/settings.py",
     "infra/dynamic.py",
     "infra/password.py",
+    "infra/row.py",
     "infra/servers/",
     "infra/database.py",
     "infra/schema/resource.py",

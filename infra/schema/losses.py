@@ -1,0 +1,124 @@
+"""What data a script takes away: the tables and columns that it drops or empties."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from infra.schema.lexer import UnfinishedError, split
+from infra.schema.sentence import Sentence
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from infra.schema.sentence import Name
+
+__all__ = ["Loss", "counted", "named"]
+
+# Above this, the planner's estimate is told: counting would keep a preview waiting.
+_COUNTED = 1_000_000
+
+_ROWS = """
+SELECT c.oid::regclass::text AS name, c.reltuples AS estimate
+FROM pg_catalog.pg_class c
+WHERE c.oid = pg_catalog.to_regclass($1) AND c.relkind IN ('r', 'p', 'm')
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """Something that goes with its data.
+
+    Attributes:
+        what: "table" or "column".
+        relation: The table, as SQL writes it.
+        column: The column, as SQL writes it; empty for a table.
+        rows: How many rows have it now; None before they are counted.
+        about: Whether `rows` is an estimate.
+    """
+
+    what: str
+    relation: str
+    column: str = ""
+    rows: int | None = None
+    about: bool = False
+
+    @property
+    def text(self) -> str:
+        """Say it in a few words."""
+        name = f"{self.relation}.{self.column}" if self.column else self.relation
+        if self.rows is None:
+            return f"{self.what} {name}"
+        number = "1 row" if self.rows == 1 else f"{'about ' * self.about}{self.rows} rows"
+        return f"{self.what} {name} with {number}"
+
+
+def named(texts: Iterable[str]) -> tuple[Loss, ...]:
+    """List what statements drop or empty, each once, in their order."""
+    found = [loss for text in texts for each in _split(text) for loss in _of(Sentence(each))]
+    return tuple(dict.fromkeys(found))
+
+
+def _split(text: str) -> list[str]:
+    try:
+        return split(text)
+    except UnfinishedError:  # PostgreSQL will say so too
+        return []
+
+
+def _of(sentence: Sentence) -> Iterator[Loss]:
+    if sentence.take("DROP", "TABLE") or sentence.take("DROP", "MATERIALIZED", "VIEW"):
+        sentence.take("IF", "EXISTS")
+        yield from (Loss(what="table", relation=name.text) for name in sentence.names())
+    elif sentence.take("TRUNCATE"):
+        sentence.take("TABLE")
+        yield from (Loss(what="table", relation=name.text) for name in sentence.names())
+    elif sentence.take("ALTER", "TABLE"):
+        sentence.take("IF", "EXISTS")
+        sentence.skip("ONLY")
+        table = sentence.name()
+        if table is not None:
+            sentence.take("*")
+            yield from _columns(table, sentence)
+
+
+def _columns(table: Name, sentence: Sentence) -> Iterator[Loss]:
+    for clause in sentence.clauses():
+        if not clause.take("DROP") or clause.copy().take("CONSTRAINT"):
+            continue
+        clause.take("COLUMN")
+        clause.take("IF", "EXISTS")
+        column = clause.name()
+        if column is not None:
+            yield Loss(what="column", relation=table.text, column=column.text)
+
+
+async def counted(connection: Any, losses: Iterable[Loss]) -> tuple[Loss, ...]:
+    """Count the rows of what will go; what is not there yet, or may not be read, is left out.
+
+    Args:
+        connection: Of asyncpg; nothing is written.
+        losses: From `named`.
+    """
+    found = [await _counted(connection, loss) for loss in losses]
+    return tuple(loss for loss in found if loss is not None)
+
+
+async def _counted(connection: Any, loss: Loss) -> Loss | None:
+    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+
+    try:
+        async with connection.transaction():
+            row = await connection.fetchrow(_ROWS, loss.relation)
+            if row is None:
+                return None
+            about = row["estimate"] > _COUNTED
+            condition = f" WHERE {loss.column} IS NOT NULL" if loss.column else ""
+            rows = (
+                int(row["estimate"])
+                if about
+                else await connection.fetchval(f"SELECT count(*) FROM {row['name']}{condition}")  # noqa: S608 - names as SQL writes them
+            )
+    except asyncpg.PostgresError:
+        return None
+    return replace(loss, rows=rows, about=about)

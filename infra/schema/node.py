@@ -1,0 +1,242 @@
+"""What the schema node does, for the engine and for the command line alike."""
+
+from __future__ import annotations
+
+import subprocess
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Protocol
+
+from infra.schema import apply, history, live, losses, plan, refusals
+from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError, MovedError
+from infra.schema.model import History, Policy
+from infra.schema.progress import Progress, line
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from infra.schema.model import Live, Plan
+    from infra.schema.options import Options
+
+__all__ = ["Look", "Place", "Say", "Seen", "bring", "leave", "look"]
+
+
+class Say(Protocol):
+    """Tells the user of progress."""
+
+    def __call__(self, text: str, *, live: bool = False, warning: bool = False) -> None:
+        """Show a line; a live one only until the next."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Which files meet which database.
+
+    Attributes:
+        folder: Holds Alembic's configuration.
+        url: libpq URL of the migrator, secret; None while it is not known.
+        options: How to act.
+        stack: Name for the ledger; empty outside of a stack.
+        binaries: Folder with PostgreSQL's programs, for a comparison on a throwaway server; empty
+            uses the machine's or fetches them.
+    """
+
+    folder: Path
+    url: str | None
+    options: Options
+    stack: str = ""
+    binaries: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What there is, and what is to be done.
+
+    Attributes:
+        history: What the files say.
+        live: What the database has; None where it is still to come or can't be asked.
+        plan: The way between; None where the database can't be asked.
+        unseen: Why it can't be asked; else empty.
+    """
+
+    history: History
+    live: Live | None
+    plan: Plan | None
+    unseen: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen(Look):
+    """A look at a database that answers: everything is known."""
+
+    live: Live
+    plan: Plan
+
+
+def look(place: Place) -> Look:
+    """Compare files and database. Nothing is written.
+
+    Raises:
+        HistoryError: The files can't be read.
+        PlanError: There is no way, or none that is allowed.
+    """
+    files = history.read(place.folder, variable=place.options.url_variable)
+    note = "the database is still to be made"
+    if place.url is not None:
+        try:
+            there = _read(place.url, files)
+        except DatabaseMissingError:
+            note = "the server has no such database yet"
+        except LiveError as exc:
+            return Look(history=files, live=None, plan=None, unseen=str(exc))
+        else:
+            return _seen(place, files, there)
+    made = plan.make(files, None, place.options.policy)
+    made = replace(made, notes=(f"{note}: this is the way from nothing", *made.notes))
+    return Look(history=files, live=None, plan=made)
+
+
+def _read(url: str, files: History) -> Live:
+    return live.read(url, version_table=files.version_table, version_schema=files.version_schema)
+
+
+def _seen(place: Place, files: History, there: Live) -> Seen:
+    policy = place.options.policy
+    made = plan.make(files, there, policy)
+    if made.stamp:
+        from infra.schema import adopt  # noqa: PLC0415 - it runs servers, for those who adopt
+
+        adopt.refuse_unlike(
+            files,
+            there,
+            policy.adopt,
+            folder=place.folder,
+            variable=place.options.url_variable,
+            binaries=place.binaries,
+        )
+    made = _with_losses(str(place.url), made)
+    if not plan.approved(made, policy):
+        note = f"approved_plan is {policy.approved_plan}: up refuses this plan"
+        made = replace(made, notes=(note, *made.notes))
+    return Seen(history=files, live=there, plan=made)
+
+
+def _with_losses(url: str, made: Plan) -> Plan:
+    """Tell what goes with its data, and how many rows that is."""
+    found = {step.revision: losses.named(step.script.statements) for step in made.steps}
+    if not any(found.values()):
+        return made
+    counted = live.count(url, found)
+    steps = tuple(
+        replace(step, loses=tuple(loss.text for loss in counted[step.revision]))
+        for step in made.steps
+    )
+    return replace(made, steps=steps)
+
+
+def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) -> Seen:
+    """Run the plan; gives what there is afterwards.
+
+    Args:
+        place: Where.
+        shown: Digest of the plan that was shown; empty runs any.
+        say: Told of progress.
+        cancelled: Asked before each revision whether to stop.
+
+    Raises:
+        MovedError: The plan is not the one that was shown.
+        GroundworkError: There is no plan, or it failed.
+    """
+    seen = _answering(place)
+    if not seen.plan.steps and not seen.plan.stamp:
+        return _settled(place, seen, say)
+    if shown not in ("", seen.plan.digest):
+        raise refusals.moved(seen.plan)
+    plan.refuse_unapproved(seen.plan, place.options.policy)
+    try:
+        _run(place, seen.history, seen.plan, say, cancelled)
+    except MovedError:
+        # Another run was quicker: where it did the work, there is nothing left to complain of.
+        after = _answering(place)
+        if after.plan.steps:
+            raise
+        return after
+    return _answering(place)
+
+
+def _answering(place: Place) -> Seen:
+    """Look at a database that has to be there."""
+    if place.url is None:
+        raise LiveError("The URL of the database is not known. Nothing was changed.")
+    files = history.read(place.folder, variable=place.options.url_variable)
+    return _seen(place, files, _read(place.url, files))
+
+
+def _settled(place: Place, seen: Seen, say: Say) -> Seen:
+    """With nothing to run, bring the recorded catalog up to date where that is wanted."""
+    accepted = seen.plan.drift and place.options.policy.drift == "accept"
+    unrecorded = seen.live.recorded is None or seen.live.recorded_heads != seen.live.heads
+    if not accepted and not (unrecorded and seen.live.heads):
+        return seen
+    try:
+        _run(place, seen.history, seen.plan, say, lambda: False)
+    except LedgerError as exc:
+        say(f"changes by hand can't be told from now on: {exc}", warning=True)
+        return seen
+    return _answering(place)
+
+
+def _run(place: Place, files: History, made: Plan, say: Say, cancelled: Callable[[], bool]) -> None:
+    def tell(progress: Progress) -> None:
+        say(line(progress), live=progress.state == "started")
+
+    terms = apply.Terms(
+        url=str(place.url),
+        folder=place.folder,
+        variable=place.options.url_variable,
+        stack=place.stack,
+        commit=commit(place.folder),
+        lock_timeout=place.options.lock_timeout,
+        statement_timeout=place.options.statement_timeout,
+    )
+    outcome = apply.run(made, files, terms, progress=tell, cancelled=cancelled)
+    for warning in outcome.warnings:
+        say(warning, warning=True)
+
+
+def leave(place: Place, *, say: Say, cancelled: Callable[[], bool]) -> None:
+    """Part from the schema: leave it there, or take it back, as the stack says.
+
+    Raises:
+        GroundworkError: It can't be taken back.
+    """
+    if place.options.on_destroy == "retain" or place.url is None:
+        say("the schema and its data stay in the database (on_destroy is retain)")
+        return
+    back = Policy(target="base", downgrade="allow", edited="accept")
+    try:
+        _run_back(replace(place, options=replace(place.options, policy=back)), say, cancelled)
+    except DatabaseMissingError:
+        return
+
+
+def _run_back(place: Place, say: Say, cancelled: Callable[[], bool]) -> None:
+    seen = _answering(place)
+    if seen.plan.steps:
+        _run(place, seen.history, seen.plan, say, cancelled)
+
+
+def commit(folder: Path) -> str:
+    """Give the commit that a folder is checked out at; empty where nobody knows."""
+    try:
+        done = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            cwd=folder,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=5,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

@@ -1,0 +1,91 @@
+"""Remembers, from the preview to the update of one `pulumi up`, which plan a person said yes to.
+
+The engine previews and updates in two calls of the provider, in processes of their own. Between
+them somebody may migrate the same database, and what runs would not be what was shown. Both calls
+have the same engine above them, which is the key here; a preview by another engine (`make preview`
+an hour ago) is not meant: for that there is approved_plan.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infra.schema.model import Plan
+
+__all__ = ["differs", "remember"]
+
+_GENERATIONS = 8  # provider, its shell, the engine; and what a user may put between
+
+
+def remember(resource: str, plan: Plan, *, exact: bool) -> None:
+    """Keep the plan that a preview shows for a resource.
+
+    Args:
+        resource: Its URN.
+        plan: What is shown.
+        exact: Whether the database could be asked; else the plan is the way from nothing.
+    """
+    note = _note(resource)
+    if note is None:
+        return
+    note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _sweep(note.parent)
+    steps = [step.digest for step in plan.steps]
+    note.write_text(json.dumps({"digest": plan.digest, "exact": exact, "steps": steps}))
+
+
+def differs(resource: str, plan: Plan) -> bool:
+    """Tell whether a plan would run what the same run's preview did not show.
+
+    Where the preview could not ask the database, it showed the way from nothing; a part of that
+    was shown as well.
+    """
+    note = _note(resource)
+    if note is None or not plan.steps:
+        return False
+    try:
+        shown = json.loads(note.read_text())
+    except (FileNotFoundError, ValueError):
+        return False
+    if shown["exact"]:
+        return bool(shown["digest"] != plan.digest)
+    return not {step.digest for step in plan.steps} <= set(shown["steps"])
+
+
+def _note(resource: str) -> Path | None:
+    engine = _engine()
+    if engine is None:
+        return None
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    name = hashlib.sha256(resource.encode()).hexdigest()[:16]
+    return cache / "groundwork" / "previewed" / f"{engine}-{name}"
+
+
+def _engine() -> str | None:
+    """Name the engine above this process by id and start, so that no later one has its name."""
+    pid = os.getppid()
+    for _ in range(_GENERATIONS):
+        try:
+            # The name is in brackets and may hold anything; the fields come after the last one.
+            name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
+        except OSError:  # no /proc here, or nobody above
+            return None
+        fields = rest.split()
+        if name.partition("(")[2] == "pulumi":
+            return f"{pid}-{fields[19]}"
+        pid = int(fields[1])
+    return None
+
+
+def _sweep(folder: Path) -> None:
+    """Take away what engines left that have ended."""
+    for note in folder.iterdir():
+        if not Path(f"/proc/{note.name.partition('-')[0]}").exists():
+            with suppress(FileNotFoundError):
+                note.unlink()
