@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from infra.schema import compiled, failures, ledger
 from infra.schema.compose import keep, transaction
-from infra.schema.errors import LiveError, MigrationError, StoppedError
+from infra.schema.errors import LiveError, LockedError, MigrationError, StoppedError
 from infra.schema.failures import Failure
 from infra.schema.model import Script, Step
 from infra.schema.process import Online
@@ -172,16 +172,39 @@ class _Run:
     async def _prepare(self) -> None:
         """Compare with the plan, and see to the ledger; nothing is changed before that."""
         try:
-            heads = await self._session.heads()
-            if heads != self._plan.before:
-                raise self._moved(self._plan.before, heads)
-            await self._fits()
-            await self._session.ensure_ledger()
+            await self._persist(self._check)
         except Failure as failure:
             raise MigrationError(
                 f"{self._session.place} can't be migrated: {failure.reason.text}"
                 f" ({failure.reason.sqlstate or 'no answer'}). {self._kept()} Run again."
             ) from failure
+
+    async def _check(self) -> None:
+        heads = await self._session.heads()
+        if heads != self._plan.before:
+            raise self._moved(self._plan.before, heads)
+        await self._fits()
+        await self._session.ensure_ledger()
+
+    async def _persist(self, action: Callable[[], Awaitable[None]]) -> None:
+        """Do what can be done twice, again after each loss of the connection."""
+        for tries in range(1, self._terms.tries + 1):
+            try:
+                await action()
+            except Failure as failure:
+                if not failure.reason.lost or tries == self._terms.tries:
+                    raise
+                await self._reopen(self._kept())
+            else:
+                return
+
+    async def _reopen(self, kept: str) -> None:
+        await self._session.reopen(
+            deadline=self._terms.reconnect,
+            seconds=self._terms.lock_wait,
+            kept=kept,
+            waiting=self._wait_for,
+        )
 
     async def _fits(self) -> None:
         """Refuse ids that the version table can't hold, before anything runs."""
@@ -291,14 +314,11 @@ class _Run:
             MovedError: The database is neither before nor after the step, or somebody else took it
                 there.
         """
+        unknown = f"Whether {step.revision} was finished is not known."
+        kept = f"{self._kept()} {unknown}" if self._applied else unknown
         for _ in range(self._terms.tries):
             try:
-                await self._session.reopen(
-                    deadline=self._terms.reconnect,
-                    seconds=self._terms.lock_wait,
-                    kept=self._kept(),
-                    waiting=self._wait_for,
-                )
+                await self._reopen(kept)
                 heads = await self._session.heads()
                 done = heads == step.after and await self._session.done(step, stamped=stamped)
             except Failure as failure:
@@ -309,8 +329,8 @@ class _Run:
                     return done
                 raise self._moved(step.before, heads)
         raise LiveError(
-            f"The connection to {self._session.place} is lost again and again. {self._kept()} Run"
-            " again when it is stable."
+            f"The connection to {self._session.place} is lost again and again. {kept} Run again"
+            " when it is stable."
         )
 
     async def _pause(self, tries: int, why: str, told: Progress) -> None:
@@ -324,11 +344,11 @@ class _Run:
     async def _record(self) -> tuple[str, ...]:
         """Keep the catalog for later comparisons; a run does not fail for want of it."""
         try:
-            await self._session.record(self._heads)
-        except Failure as failure:
+            await self._persist(lambda: self._session.record(self._heads))
+        except (Failure, LiveError, LockedError) as exc:
             said = (
-                f"the catalog could not be recorded ({failure.reason.text}): changes by hand can't"
-                " be told until the next run"
+                f"the catalog could not be recorded ({exc}): changes by hand can't be told until"
+                " the next run"
             )
             return (said,)
         return ()

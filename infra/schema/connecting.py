@@ -17,7 +17,7 @@ __all__ = ["Lock", "application", "connect", "hang_up", "lock_key"]
 
 _SECONDS = 10.0
 _POLL = 0.25
-_NAME_BYTES = 63
+_NAME_BYTES = 58  # of 63, so that " lock" has room
 _CLASS = 0x67726F75  # "grou": the first of the lock's two numbers
 
 _SETTINGS = {
@@ -111,11 +111,12 @@ class Lock:
         """Take over a connection; nothing is locked yet."""
         self._connection = connection
         self._key = key
+        self._taken = False
 
     @property
     def held(self) -> bool:
-        """Whether its session is still there, as far as this side knows."""
-        return not self._connection.is_closed()
+        """Whether it was taken, and its session is still there as far as this side knows."""
+        return self._taken and not self._connection.is_closed()
 
     @property
     def pid(self) -> int:
@@ -152,6 +153,7 @@ class Lock:
                     f" {seconds:g} s for it. {kept} Run again when it has ended."
                 )
             await asyncio.sleep(_POLL)
+        self._taken = True
 
     async def _holder(self, numbers: tuple[int, int]) -> str:
         """Word who holds it; empty where nobody does any more."""

@@ -156,7 +156,7 @@ class Guarded(EnvironmentContext):
         elif run:
             before = ("session",)
         else:
-            before = ("session", "client", "user", "database user")
+            before = ("session", "global", "database", "user", "database user", "client")
         value = own or run or _DEFAULTS[name]
         return (
             f"SELECT set_config(name, {literal(value)}, false) FROM pg_catalog.pg_settings"  # noqa: S608 - quoted

@@ -167,11 +167,11 @@ class Pieces:
         """Read the state of an index, once nobody builds it any more."""
         deadline = time.monotonic() + _BUILDING_SECONDS
         while True:
-            row = await self._session.row(build.state)
-            if row is None or not row["building"]:
-                return row
+            rows = await self._session.rows(build.state)
+            if not rows or not rows[0]["building"]:
+                return rows[0] if rows else None
             if time.monotonic() > deadline:
-                text = f"another session has been building {row['name']} for a while"
+                text = f"another session has been building {rows[0]['name']} for a while"
                 raise Failure(Reason(text=text, sqlstate=_NOT_AVAILABLE))
             await asyncio.sleep(_POLL)
 

@@ -7,7 +7,8 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import catalog, connecting, failures, ledger
+from infra.errors import GroundworkError
+from infra.schema import catalog, connecting, failures, ledger, unreached
 from infra.schema.compose import MARK, PROLOGUE, RESET, Frame, Text, keep, timeouts
 from infra.schema.connecting import Lock
 from infra.schema.dsn import place
@@ -23,13 +24,14 @@ if TYPE_CHECKING:
 __all__ = ["Identity", "Session"]
 
 _PAUSE = 0.5  # seconds between two tries to come back
+_NOTHING = " Nothing was changed."  # true of a connection that did not come about, not of a run
 _LOCK_TIMEOUT = "5s"
 _STATEMENT_TIMEOUT = "1h"
 
 _FACTS = """
 SELECT current_setting('role') AS role, pg_is_in_recovery() AS standby,
        ARRAY(SELECT name FROM pg_settings WHERE name IN ('lock_timeout', 'statement_timeout')
-             AND source IN ('client', 'user', 'database user')) AS own
+             AND source IN ('global', 'database', 'user', 'database user', 'client')) AS own
 """
 _ACTING = "SELECT current_setting('role') AS role, current_schema() AS schema"
 _END = """
@@ -105,12 +107,22 @@ class Session:
             LiveError: No connection, or a standby.
             LockedError: Somebody else holds the lock.
         """
+        try:
+            await self._open(seconds=seconds, kept=kept, waiting=waiting)
+        except GroundworkError:
+            raise
+        except Exception as exc:
+            raise unreached.worded(exc, self.url) from exc
+
+    async def _open(self, *, seconds: float, kept: str, waiting: Callable[[str], None]) -> None:
         if self._work is None or self._work.is_closed():
             self._work = await connecting.connect(self.url, self.name)
             self._work.add_log_listener(self._count)
             self._frame = await self._framed()
         if self._lock is None or not self._lock.held:
-            holder = await connecting.connect(self.url, f"{self.name} lock"[:63])
+            if self._lock is not None:
+                await self._lock.close()
+            holder = await connecting.connect(self.url, f"{self.name} lock")
             self._lock = Lock(holder, self.frame.run.key)
             await self._lock.acquire(seconds=seconds, place=self.place, kept=kept, waiting=waiting)
 
@@ -139,12 +151,13 @@ class Session:
             except DatabaseMissingError:
                 raise
             except Exception as exc:
-                if not isinstance(exc, LiveError) and not failures.dropped(exc):
+                if isinstance(exc, GroundworkError) and not isinstance(exc, LiveError):
                     raise
                 if time.monotonic() > end:
+                    said = str(exc).replace(_NOTHING, "").strip()
                     raise LiveError(
                         f"The connection to {self.place} was lost, and {deadline:g} s of trying did"
-                        f" not bring it back: {exc} {kept} Run again when it is back."
+                        f" not bring it back. {said} {kept} Run again when it is back."
                     ) from exc
             else:
                 return
@@ -170,8 +183,7 @@ class Session:
             failure = failures.read(exc)
             at = int(getattr(exc, "position", None) or 0)
             number = text.number_at(at) if at else text.number_after(self._marks)
-            if not failure.reason.lost and self._work.is_in_transaction():
-                await self._work.execute("ROLLBACK")
+            await self._undo()
             if number is None:
                 raise failure from exc
             raise failure.at(number, text.statements[number]) from exc
@@ -187,17 +199,16 @@ class Session:
         except Exception as exc:
             raise failures.read(exc) from exc
 
-    async def row(self, sql: str, *values: Any) -> dict[str, Any] | None:
-        """Ask for the first row, by column; None where there is none.
+    async def rows(self, sql: str) -> list[dict[str, Any]]:
+        """Ask for rows, by column.
 
         Raises:
             Failure: The question was refused, or the connection lost.
         """
         try:
-            found = await self._work.fetchrow(sql, *values)
+            return [dict(row) for row in await self._work.fetch(sql)]
         except Exception as exc:
             raise failures.read(exc) from exc
-        return None if found is None else dict(found)
 
     async def execute(self, *statements: str) -> None:
         """Run statements of our own.
@@ -268,7 +279,7 @@ class Session:
         """
         if not await self.fetch(ledger.EXISTS):
             await self._make_ledger()
-        rows = await self._work.fetch(ledger.MISSING_RIGHTS)
+        rows = await self.rows(ledger.MISSING_RIGHTS)
         if rows:
             lacking = ", ".join(f"{row['privilege']} on {row['object']}" for row in rows)
             role, _ = await self._who()
@@ -283,7 +294,9 @@ class Session:
         try:
             await self.execute("BEGIN", ledger.CREATE, "COMMIT")
         except failures.Failure as failure:
-            if failure.reason.lost or await self.fetch(ledger.EXISTS):
+            if failure.reason.lost:
+                raise
+            if await self.fetch(ledger.EXISTS):
                 return  # another version table's run was quicker
             role, database = await self._who()
             raise LedgerError(
@@ -293,8 +306,8 @@ class Session:
             ) from failure
 
     async def _who(self) -> tuple[str, str]:
-        row = await self._work.fetchrow("SELECT current_user, current_database()")
-        return str(row[0]), str(row[1])
+        (row,) = await self.rows("SELECT current_user AS role, current_database() AS database")
+        return row["role"], row["database"]
 
     async def _framed(self) -> Frame:
         """Find out where a revision runs, and in which role."""
@@ -348,8 +361,17 @@ class Session:
                 f" {first_line(reason.statement)!r}: {reason.text} ({reason.sqlstate})."
             ) from failure
         finally:
-            if self._work.is_in_transaction():
-                await self._work.execute("ROLLBACK")
+            await self._undo()
+
+    async def _undo(self) -> None:
+        """End a transaction that is open; one whose connection is gone has ended."""
+        if self._work.is_closed() or not self._work.is_in_transaction():
+            return
+        try:
+            await self._work.execute("ROLLBACK")
+        except Exception as exc:
+            if not failures.dropped(exc):
+                raise
 
     def _count(self, _connection: Any, message: Any) -> None:
         """Hear how far a text has come."""

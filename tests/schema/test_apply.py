@@ -465,7 +465,7 @@ def test_a_role_that_may_not_make_the_ledger_is_told_which_grant_it_needs(place:
     assert lab.ask("SELECT to_regclass('one')") is None
 
     place.execute(ledger.CREATE)
-    with pytest.raises(LedgerError, match="lacks INSERT on schema_ledger.catalogs") as caught:
+    with pytest.raises(LedgerError, match=r"lacks INSERT on schema_ledger\.catalogs") as caught:
         lab.run(plan)
     place.execute(str(caught.value).partition("As the owner of it: ")[2])
     assert lab.run(plan).heads == ("aaaa",)

@@ -1,0 +1,559 @@
+"""Applying while something goes wrong: killed, cut off, locked out, in a race."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from infra.schema import connecting, live
+from infra.schema.errors import LiveError, LockedError, MigrationError
+from infra.schema.model import History, Part
+from infra.schema.progress import line
+from tests.schema.applying import Lab, autocommit, database, revision, script, together
+from tests.schema.proxy import Proxy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from tests.conftest import PostgresServer
+    from tests.migrations.place import Place
+
+_ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture
+def place(postgres_server: PostgresServer) -> Iterator[Place]:
+    """A database of the test's own."""
+    with database(postgres_server) as place:
+        yield place
+
+
+def _lab(place: Place, *revisions: object, **more: object) -> Lab:
+    return Lab(
+        place,
+        History(revisions=revisions, heads=(), digest="", **more),  # type: ignore[arg-type]  # as the names say
+    )
+
+
+@contextmanager
+def _process(lab: Lab, *ids: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run revisions in a process of their own."""
+    plan = asdict(lab.plan(*ids))
+    task = {
+        "plan": plan,
+        "history": lab.history.dump(),
+        "url": lab.url,
+        "folder": str(lab.folder),
+        "stack": "dev",
+        "options": {"pause": 0.01, **options},
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.schema.runner"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=_ROOT,
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(json.dumps(task))
+        process.stdin.close()
+        process.stdin = None  # told all of it
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def _until(true: Callable[[], object], seconds: float = 20.0) -> Any:
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found
+
+
+_AT_WORK = """
+SELECT pid FROM pg_stat_activity WHERE datname = current_database()
+AND application_name LIKE 'groundwork%' AND query LIKE '%pg_sleep%' AND state = 'active'
+AND pid <> pg_backend_pid()
+"""
+_LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM"
+_LOCKS += " pg_database WHERE datname = current_database())"
+
+
+def test_a_killed_run_leaves_nothing_of_its_revision_and_the_next_one_goes_on(
+    place: Place,
+) -> None:
+    """A kill -9: the server undoes it within seconds, and lets go of the lock."""
+    sleeps = (
+        "DO $$ BEGIN IF NOT EXISTS (SELECT FROM marks) THEN PERFORM pg_sleep(60); END IF; END $$"
+    )
+    lab = _lab(
+        place,
+        revision("aaaa", script("CREATE TABLE marks (id int)")),
+        revision("bbbb", script(together("CREATE TABLE two (id int)", sleeps)), "aaaa"),
+        revision("cccc", script("CREATE TABLE three (id int)"), "bbbb"),
+    )
+
+    with _process(lab, "aaaa", "bbbb", "cccc") as process:
+        _until(lambda: lab.ask(_AT_WORK))
+        process.send_signal(signal.SIGKILL)
+    _until(lambda: lab.ask(_LOCKS) == 0, seconds=10)
+
+    assert lab.heads() == ("aaaa",)
+    _until(lambda: lab.ask("SELECT to_regclass('two')") is None)
+    place.execute("INSERT INTO marks VALUES (1)")
+    assert lab.up("bbbb", "cccc").heads == ("cccc",)
+
+
+def test_a_terminated_backend_is_come_back_from(place: Place) -> None:
+    """The revision is undone, and tried again on a new connection, under the same lock."""
+    sleeps = "SELECT CASE WHEN (SELECT count(*) FROM marks) = 0 THEN pg_sleep(60) END"
+    lab = _lab(
+        place,
+        revision("aaaa", script("CREATE TABLE marks (id int)")),
+        revision("bbbb", script(together("CREATE TABLE two (id int)", sleeps)), "aaaa"),
+    )
+
+    with _process(lab, "aaaa", "bbbb") as process:
+        pid = _until(lambda: lab.ask(_AT_WORK))
+        place.execute("INSERT INTO marks VALUES (1)")
+        place.execute(f"SELECT pg_terminate_backend({pid})")
+        said = process.communicate()[0]
+
+    assert process.returncode == 0, said
+    assert "terminating connection due to administrator command; try 2 of 5" in said
+    assert lab.heads() == ("bbbb",)
+    assert lab.events() == [("aaaa", "up", "done"), ("bbbb", "up", "done")]
+
+
+def test_a_lock_that_was_lost_is_taken_again_before_the_next_revision(place: Place) -> None:
+    """Nobody else has moved the database meanwhile, or the run would stop."""
+    holder = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND "
+    holder += "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
+    lab = _lab(
+        place,
+        revision("aaaa", script(f"DO $$ BEGIN PERFORM ({holder}); PERFORM pg_sleep(0.5); END $$")),
+        revision("bbbb", script("SELECT 1"), "aaaa"),
+    )
+
+    assert lab.up("aaaa", "bbbb").heads == ("bbbb",)
+
+
+def test_two_runs_at_once_apply_once(place: Place) -> None:
+    """The one waits for the other, says for whom, and finds the database moved."""
+    lab = _lab(place, revision("aaaa", script("CREATE TABLE one (id int); SELECT pg_sleep(2)")))
+
+    with _process(lab, "aaaa") as first:
+        _until(lambda: lab.ask(_AT_WORK))
+        with _process(replace(lab, place=place), "aaaa") as second:
+            told = second.communicate()[0]
+        said = first.communicate()[0]
+
+    assert (first.returncode, second.returncode) == (0, 1), said + told
+    assert told.startswith("waiting: process ")
+    assert f"of {place.user}, 'groundwork dev " in told
+    assert "MovedError" in told
+    assert lab.events() == [("aaaa", "up", "done")]
+
+
+def test_whoever_holds_the_lock_is_named(place: Place) -> None:
+    """After the wait the error says who, from where and since when, and nothing was changed."""
+    lab = _lab(place, revision("aaaa", script("SELECT 1")))
+    first, second = connecting.lock_key("public.alembic_version")
+
+    async def hold() -> None:
+        connection = await asyncpg.connect(lab.url, server_settings={"application_name": "me"})
+        await connection.execute(f"SELECT pg_advisory_lock({first}, {second})")
+        try:
+            with pytest.raises(LockedError, match=r"of .*, 'me' from 127\.0\.0\.1, since 20"):
+                await asyncio.to_thread(lab.up, "aaaa", lock_wait=0.5)
+        finally:
+            await connection.close()
+
+    asyncio.run(hold())
+    waits = [line(told) for told in lab.told if told.state == "waiting"]
+    assert len(waits) == 1
+    assert waits[0].startswith("waiting: process ")
+    assert lab.up("aaaa").heads == ("aaaa",)
+
+
+@contextmanager
+def _locked(lab: Lab, table: str) -> Iterator[Callable[[], None]]:
+    """Hold a table in another session; gives what lets go of it."""
+    ready, done = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        connection = await asyncpg.connect(lab.url)
+        async with connection.transaction():
+            await connection.execute(f"LOCK TABLE {table}")
+            ready.set()
+            await asyncio.to_thread(done.wait)
+        await connection.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(hold()))
+    thread.start()
+    ready.wait()
+    try:
+        yield done.set
+    finally:
+        done.set()
+        thread.join()
+
+
+def test_a_lock_timeout_is_tried_again(place: Place) -> None:
+    """The whole revision, from its beginning, once whoever held the lock has let go."""
+    place.execute("CREATE TABLE busy (id int)")
+    lab = _lab(
+        place,
+        revision(
+            "aaaa", script(together("CREATE TABLE one (id int)", "ALTER TABLE busy ADD x int"))
+        ),
+    )
+
+    with _locked(lab, "busy") as let_go:
+
+        class Told(list[Any]):
+            def append(self, told: Any) -> None:
+                super().append(told)
+                if told.state == "again":
+                    let_go()
+
+        lab.told = Told()
+        assert lab.up("aaaa", lock_timeout="200ms", pause=0.3).heads == ("aaaa",)
+
+    notes = [line(told) for told in lab.told if told.state == "again"]
+    assert notes[0].startswith(
+        "1/1 aaaa: canceling statement due to lock timeout; try 2 of 5 in 0."
+    )
+    assert lab.events() == [("aaaa", "up", "done")]
+
+
+def test_a_lock_that_nobody_lets_go_of_ends_the_run(place: Place) -> None:
+    """After the last try the statement is named, and what to do."""
+    place.execute("CREATE TABLE busy (id int)")
+    lab = _lab(
+        place,
+        revision(
+            "aaaa", script(together("CREATE TABLE one (id int)", "ALTER TABLE busy ADD x int"))
+        ),
+    )
+
+    with _locked(lab, "busy"), pytest.raises(MigrationError) as caught:
+        lab.up("aaaa", lock_timeout="100ms", tries=2)
+
+    said = str(caught.value)
+    assert "after 2 tries, statement 2 of 2: ALTER TABLE busy ADD x int" in said
+    assert "end the long transactions" in said
+    assert caught.value.sqlstate == "55P03"
+    assert lab.ask("SELECT to_regclass('one')") is None
+
+
+def test_a_version_table_in_use_is_waited_for(place: Place) -> None:
+    """A plain `alembic upgrade` that is about to write keeps ours from comparing too early."""
+    lab = _lab(
+        place,
+        revision("aaaa", script("SELECT 1")),
+        revision("bbbb", script("SELECT 1"), "aaaa"),
+    )
+    lab.up("aaaa")
+
+    with (
+        _locked(lab, "alembic_version IN ROW EXCLUSIVE MODE"),
+        pytest.raises(MigrationError, match=r"failed on .* after 2 tries\."),
+    ):
+        lab.up("bbbb", lock_timeout="100ms", tries=2)
+    assert lab.up("bbbb").heads == ("bbbb",)
+
+
+def test_a_deadlock_is_tried_again(place: Place) -> None:
+    """Whichever side PostgreSQL ends, the revision gets there."""
+    place.execute("CREATE TABLE a (id int)", "CREATE TABLE b (id int)")
+    place.execute(f"ALTER DATABASE \"{place.database}\" SET deadlock_timeout = '100ms'")
+    lab = _lab(
+        place,
+        revision(
+            "aaaa",
+            script(together("LOCK TABLE a", "SELECT pg_sleep(0.5)", "ALTER TABLE b ADD x int")),
+        ),
+    )
+
+    async def other() -> None:
+        connection = await asyncpg.connect(lab.url)
+        await connection.execute("SET deadlock_timeout = '1min'")
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE b")
+            run = asyncio.create_task(asyncio.to_thread(lab.up, "aaaa"))
+            await asyncio.sleep(0.3)
+            await connection.execute("LOCK TABLE a")
+        await run
+        await connection.close()
+
+    asyncio.run(other())
+    assert any("deadlock detected" in line(told) for told in lab.told)
+    assert lab.heads() == ("aaaa",)
+
+
+@pytest.fixture
+def proxy(postgres_server: PostgresServer) -> Iterator[Proxy]:
+    """A wire to the server that can be cut."""
+    proxy = Proxy(postgres_server.host, postgres_server.port)
+    yield proxy
+    proxy.close()
+
+
+def test_a_cut_after_the_commit_is_seen_as_what_it_is(place: Place, proxy: Proxy) -> None:
+    """The revision is there, by this run's own ledger row, and does not run twice."""
+    lab = _lab(
+        replace(place, port=proxy.port),
+        revision("aaaa", script("CREATE TABLE one (id int)")),
+        revision("bbbb", script("CREATE TABLE two (id int)"), "aaaa"),
+        revision("cccc", script("CREATE TABLE three (id int)"), "bbbb"),
+    )
+    plan = lab.plan("aaaa", "bbbb", "cccc")
+    commits = iter([False, True, False])
+    proxy.watch = lambda data: b"COMMIT\0Z" in data and next(commits, False)
+
+    assert lab.run(plan).applied == ("aaaa", "bbbb", "cccc")
+
+    assert proxy.cuts == 1
+    assert [event[0] for event in lab.events()] == ["aaaa", "bbbb", "cccc"]
+
+
+def test_a_cut_before_the_commit_runs_the_revision_again(place: Place, proxy: Proxy) -> None:
+    """What the server still does for the lost connection is ended first."""
+    lab = _lab(
+        replace(place, port=proxy.port),
+        revision(
+            "aaaa",
+            script(together("CREATE TABLE one (id int)", "SELECT pg_sleep(0.3)", "SELECT 7 AS x")),
+        ),
+    )
+    plan = lab.plan("aaaa")
+    proxy.watch = lambda data: proxy.cuts == 0 and b"groundwork: next" in data
+
+    assert lab.run(plan).applied == ("aaaa",)
+
+    assert proxy.cuts == 1
+    assert lab.events() == [("aaaa", "up", "done")]
+
+
+def test_a_server_that_does_not_come_back_ends_the_run(place: Place, proxy: Proxy) -> None:
+    """After the deadline, with what is kept."""
+    lab = _lab(
+        replace(place, port=proxy.port),
+        revision("aaaa", script("CREATE TABLE one (id int)")),
+        revision("bbbb", script("CREATE TABLE two (id int)"), "aaaa"),
+    )
+    plan = lab.plan("aaaa", "bbbb")
+    commits = iter([False, True])
+
+    def watch(data: bytes) -> bool:
+        proxy.refuse = b"COMMIT\0Z" in data and next(commits, False)
+        return proxy.refuse
+
+    proxy.watch = watch
+    with pytest.raises(
+        LiveError, match=r"was lost, and 1 s of trying .*Whether aaaa was finished is not known"
+    ):
+        lab.run(plan, reconnect=1.0)
+
+
+_DEPENDS = "INSERT INTO marks VALUES (1)"
+
+
+def _index_lab(place: Place, *statements: str, after: tuple[Part | str, ...] = ()) -> Lab:
+    place.execute("CREATE TABLE one (id int)", "INSERT INTO one SELECT generate_series(1, 100)")
+    return _lab(
+        place,
+        revision(
+            "aaaa",
+            script("ALTER TABLE one ADD note text", autocommit(*statements), *after),
+            message="index",
+        ),
+    )
+
+
+def test_a_revision_in_autocommit_leaves_begun_and_done(place: Place) -> None:
+    """What commits on its way is in the ledger with it."""
+    lab = _index_lab(
+        place,
+        "CREATE INDEX CONCURRENTLY one_id ON one (id)",
+        "UPDATE one SET note = 'x'",
+        "VACUUM one",
+        after=("ALTER TABLE one ADD more text",),
+    )
+
+    assert lab.up("aaaa").heads == ("aaaa",)
+
+    assert lab.events()[0] == ("aaaa", "up", "begun")
+    assert lab.events()[-1] == ("aaaa", "up", "done")
+    assert sum(event[2] == "done" for event in lab.events()) == 1
+    assert lab.ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'one_id'::regclass")
+
+
+@pytest.mark.parametrize(
+    "name", ["one_id", '"One Id"', '"it\'s ""x"" 🐘"', '"' + "n" * 70 + '"', "ÄÖ"]
+)
+@pytest.mark.parametrize("tolerant", ["", "IF NOT EXISTS "])
+def test_an_invalid_index_is_dropped_and_built_again(
+    place: Place, name: str, tolerant: str
+) -> None:
+    """After a failure that leaves one, the next run builds it; whatever committed is not rerun."""
+    statement = f"CREATE UNIQUE INDEX CONCURRENTLY {tolerant}{name}\n  ON public.one (id)"
+    lab = _index_lab(place, statement)
+    place.execute("INSERT INTO one VALUES (1)")
+    invalid = "SELECT count(*) FROM pg_index WHERE NOT indisvalid"
+
+    with pytest.raises(MigrationError, match="could not create unique index") as caught:
+        lab.up("aaaa")
+    assert "What it had committed is kept" in str(caught.value)
+    assert lab.ask(invalid) == 1
+    place.execute("DELETE FROM one WHERE ctid = (SELECT max(ctid) FROM one)")
+
+    assert live.read(lab.url, catalog=False).applied["aaaa"].finished is False
+    assert lab.up("aaaa").heads == ("aaaa",)
+    assert lab.ask(invalid) == 0
+    assert lab.ask("SELECT count(*) FROM pg_index WHERE indrelid = 'one'::regclass") == 1
+
+
+def test_an_index_of_somebody_else_is_never_taken_for_ours(place: Place) -> None:
+    """A valid one of that name is an error, each time, and stays."""
+    lab = _index_lab(place, "CREATE INDEX CONCURRENTLY one_id ON one (id)")
+    place.execute("CREATE INDEX one_id ON one ((id + 1))")
+
+    for _ in range(2):
+        with pytest.raises(MigrationError, match='"one_id" already exists'):
+            lab.up("aaaa")
+
+    assert "+ 1" in lab.ask("SELECT pg_get_indexdef('one_id'::regclass)")
+
+
+def test_a_killed_build_is_taken_up_again(place: Place) -> None:
+    """A kill -9 while the index waits for a transaction: dropped, built, finished."""
+    place.execute("CREATE TABLE one (id int)")
+    build = autocommit("CREATE INDEX CONCURRENTLY one_id ON one (id)")
+    lab = _lab(place, revision("aaaa", script(build)))
+    building = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%'"
+    building += " AND datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'"
+
+    with _locked(lab, "one IN ROW EXCLUSIVE MODE"), _process(lab, "aaaa") as process:
+        _until(lambda: lab.ask("SELECT to_regclass('one_id')"))
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        _until(lambda: not lab.ask(building), seconds=10)
+
+    assert lab.ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'one_id'::regclass") is False
+    assert lab.up("aaaa").heads == ("aaaa",)
+    assert lab.ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'one_id'::regclass")
+
+
+@pytest.mark.parametrize(
+    ("statement", "check"),
+    [
+        ("CREATE INDEX CONCURRENTLY one_id ON one (id)", "SELECT to_regclass('one_id')::text"),
+        ("DROP INDEX CONCURRENTLY old", "SELECT coalesce(to_regclass('old')::text, 'gone')"),
+        ("VACUUM one", "SELECT 'done'"),
+    ],
+)
+def test_a_cut_after_a_statement_that_stands_alone(
+    place: Place, proxy: Proxy, statement: str, check: str
+) -> None:
+    """It had finished unnoticed: it counts as done, or bears to run again."""
+    lab = _index_lab(place, statement, "UPDATE one SET note = coalesce(note, '') || 'x'")
+    place.execute("CREATE INDEX old ON one (id)")
+    lab.place = replace(place, port=proxy.port)
+    plan = lab.plan("aaaa")
+    tag = " ".join(statement.split()[:2]) if "INDEX" in statement else "VACUUM"
+    proxy.watch = lambda data: proxy.cuts == 0 and f"{tag}\0Z".encode() in data
+
+    assert lab.run(plan).heads == ("aaaa",)
+
+    assert proxy.cuts == 1
+    assert lab.ask(check) in ("one_id", "gone", "done")
+    assert lab.ask("SELECT DISTINCT note FROM one") == "x"
+
+
+def test_every_commit_of_a_revision_in_autocommit_can_be_cut(place: Place, proxy: Proxy) -> None:
+    """After each of them in turn, and in whatever part: each statement has run exactly once."""
+    lab = _index_lab(
+        place,
+        "UPDATE one SET note = coalesce(note, '') || 'a'",
+        "CREATE INDEX CONCURRENTLY one_id ON one (id)",
+        "UPDATE one SET note = note || 'b'",
+        after=(together("UPDATE one SET note = note || 'c'", "ALTER TABLE one ADD more text"),),
+    )
+    lab.place = replace(place, port=proxy.port)
+    plan = lab.plan("aaaa")
+    turns = itertools.cycle([True, False])  # every second one gets through: there is a way on
+    proxy.watch = lambda data: b"COMMIT\0Z" in data and proxy.cuts < 9 and next(turns)
+
+    assert lab.run(plan, tries=30).heads == ("aaaa",)
+
+    assert proxy.cuts == 9
+    assert lab.ask("SELECT DISTINCT note FROM one") == "abc"
+    assert lab.events()[-1] == ("aaaa", "up", "done")
+
+
+def test_a_wait_for_old_transactions_outlasts_the_lock_timeout(place: Place) -> None:
+    """CREATE INDEX CONCURRENTLY keeps nobody waiting, so that it may wait itself."""
+    place.execute("CREATE TABLE one (id int)")
+    build = autocommit("CREATE INDEX CONCURRENTLY one_id ON one (id)")
+    lab = _lab(
+        place,
+        revision("aaaa", script(build)),
+        revision("bbbb", script(build), lock_timeout="100ms"),
+    )
+
+    with _locked(lab, "one IN ROW EXCLUSIVE MODE") as let_go:
+        with pytest.raises(MigrationError, match="lock timeout"):
+            lab.up("bbbb", tries=1)  # which has chosen otherwise
+        threading.Timer(1.0, let_go).start()
+        assert lab.up("aaaa", lock_timeout="200ms", tries=1).heads == ("aaaa",)
+
+
+def test_an_edited_revision_begins_again_where_its_beginning_was_edited(place: Place) -> None:
+    """And goes on where only what is still to come was."""
+    lab = _index_lab(place, "CREATE INDEX CONCURRENTLY one_id ON nowhere (id)")
+    with pytest.raises(MigrationError, match='"nowhere" does not exist'):
+        lab.up("aaaa")
+
+    fixed = revision(
+        "aaaa",
+        script(
+            "ALTER TABLE one ADD note text", autocommit("CREATE INDEX CONCURRENTLY i ON one (id)")
+        ),
+    )
+    other = revision("aaaa", script("ALTER TABLE one ADD note int", *fixed.upgrade.parts[1:]))
+    lab.history = replace(lab.history, revisions=(other,))
+    with pytest.raises(MigrationError, match='"note" of relation "one" already exists'):
+        lab.up("aaaa")
+    lab.history = replace(lab.history, revisions=(fixed,))
+    with pytest.raises(MigrationError, match='"note" of relation "one" already exists'):
+        lab.up("aaaa")
+
+
+def test_the_password_is_in_no_error(place: Place) -> None:
+    """Neither where the login fails nor where a revision quotes it."""
+    lab = _lab(place, revision("aaaa", script("SELECT 1")))
+    plan = lab.plan("aaaa")
+    lab.place = replace(place, password="wr%ng-secret")  # noqa: S106 - looked for in the message
+
+    with pytest.raises(LiveError, match="password authentication failed") as caught:
+        lab.run(plan)
+    assert "secret" not in str(caught.value)
+    assert os.environ.get("PGPASSWORD") is None
