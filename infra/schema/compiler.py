@@ -13,6 +13,7 @@ import json
 import os
 import signal
 import sys
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,10 +25,10 @@ from infra.schema import directory, effects, environment, locks, revisions, sour
 from infra.schema.errors import HistoryError
 from infra.schema.model import History, Revision, Script
 from infra.schema.offline import Offline, forbid_connections
-from infra.schema.recorder import Recorder, worded
+from infra.schema.recorder import Recorder, Rendering, worded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from alembic.config import Config
     from alembic.ddl.impl import DefaultImpl
@@ -115,7 +116,7 @@ class _Compilation:
         self._scripts = scripts
         self._files = files
         self._recorder = Recorder(str(Path(scripts.dir, "env.py")))
-        self._rendered: list[dict[str, Script]] = []
+        self._rendered: list[dict[str, Rendering]] = []
         self._root = str(Path.cwd())
         self._environment = Offline(config, scripts, self._recorder, self._render)
 
@@ -170,31 +171,27 @@ class _Compilation:
         modules = [file.module for file in self._files]
         self._rendered.append(self._both_ways(impl, options, modules))
         modules = [revisions.module_again(file) for file in self._files]
-        with effects.clock_watched(self._recorder, self._root):
-            self._rendered.append(self._both_ways(impl, options, modules))
+        clock = effects.Clock(self._recorder, self._root)
+        self._rendered.append(self._both_ways(impl, options, modules, clock))
 
     def _both_ways(
-        self, impl: DefaultImpl, options: dict[str, Any], modules: list[Any]
-    ) -> dict[str, Script]:
+        self,
+        impl: DefaultImpl,
+        options: dict[str, Any],
+        modules: list[Any],
+        clock: effects.Clock | None = None,
+    ) -> dict[str, Rendering]:
         """Render up from the first to the last, and down from the last to the first."""
         rendered = {}
         pairs = list(zip(self._files, modules, strict=True))
-        impl.memo = {}  # in it Alembic notes which types a run has made already
-        for file, module in pairs:
-            function = module.upgrade
-            rendered[f"up {file.revision}"] = self._one(file, function, options)
-        impl.memo = {}
-        for file, module in reversed(pairs):
-            function = getattr(module, "downgrade", None)
-            rendered[f"down {file.revision}"] = self._one(file, function, options)
+        for direction, order in (("up", pairs), ("down", pairs[::-1])):
+            impl.memo = {}  # in it Alembic notes which types a run has made already
+            for file, module in order:
+                function = getattr(module, f"{direction}grade", _no_downgrade)
+                with clock.watched(file.path) if clock else nullcontext():
+                    rendering = self._recorder.render(file.path, function, options)
+                rendered[f"{direction} {file.revision}"] = rendering
         return rendered
-
-    def _one(
-        self, file: File, function: Callable[..., object] | None, options: dict[str, Any]
-    ) -> Script:
-        if function is None:
-            return Script(live="it has no function downgrade", absent=True)
-        return self._recorder.render(file.path, function, options)
 
     def _revision(self, file: File, offline: str, knowledge: locks.Knowledge) -> Revision:
         up = self._script(file, "up", offline)
@@ -221,8 +218,12 @@ class _Compilation:
         if getattr(file.module, "online", False) is True and not first.absent:
             return Script(live="its file says online = True")
         if first.live or second.live:
-            return first if first.live else second
-        return first if first == second else Script(live=_CHANGES)
+            return first.script() if first.live else second.script()
+        return first.script() if first == second else Script(live=_CHANGES)
+
+
+def _no_downgrade(**_: object) -> None:
+    raise NotImplementedError("it has no function downgrade")
 
 
 if __name__ == "__main__":

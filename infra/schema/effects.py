@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 import os
+import re
 import sys
 import time
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.recorder import NotRenderableError
@@ -18,12 +20,13 @@ if TYPE_CHECKING:
 
     from infra.schema.recorder import Recorder
 
-__all__ = ["clock_watched", "forbid"]
+__all__ = ["Clock", "forbid"]
 
 _PROGRAMS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn"}
 _NETWORK = {"socket.connect", "socket.getaddrinfo"}
 _CLOCKS = {"time", "time_ns", "localtime", "gmtime", "strftime", "ctime", "asctime"}
 _DATES = {"now", "utcnow", "today"}
+_MENTIONED = re.compile(rb"\b(?:%s)\b" % "|".join(_CLOCKS | _DATES).encode())
 
 
 def forbid(recorder: Recorder) -> None:
@@ -49,32 +52,49 @@ def forbid(recorder: Recorder) -> None:
     sys.addaudithook(heard)
 
 
-@contextmanager
-def clock_watched(recorder: Recorder, root: str) -> Iterator[None]:
-    """Note revisions that ask the clock: their SQL would tell when it was rendered.
+class Clock:
+    """Notes revisions that ask the clock: their SQL would tell when it was rendered.
 
-    What a library asks, a logger for example, does not count.
-
-    Args:
-        recorder: Where it is noted.
-        root: The project's folder, absolute.
+    What a library asks, a logger for example, does not count. To look costs as much time again as
+    to render, so that only code is looked at that speaks of time at all.
     """
-    project: dict[str, bool] = {}
 
-    def heard(frame: FrameType, event: str, argument: Any) -> None:
-        if event != "c_call" or not recorder.rendering or not _is_clock(argument):
+    def __init__(self, recorder: Recorder, root: str) -> None:
+        """Begin with the project's folder, absolute, and the modules that are loaded by now."""
+        self._recorder = recorder
+        self._root = root
+        self._project: dict[str, bool] = {}
+        files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+        self._everywhere = any(_mentions_clock(file) for file in files if file and self._ours(file))
+
+    @contextmanager
+    def watched(self, file: str) -> Iterator[None]:
+        """Look at what a revision does that is declared in `file`."""
+        if not (self._everywhere or _mentions_clock(file)):
+            yield
             return
-        file = frame.f_code.co_filename
-        if file not in project:
-            project[file] = is_project(file, root)
-        if project[file]:
-            recorder.refuse("asks the clock")
+        sys.setprofile(self._heard)
+        try:
+            yield
+        finally:
+            sys.setprofile(None)
 
-    sys.setprofile(heard)
+    def _heard(self, frame: FrameType, event: str, argument: Any) -> None:
+        rendering = event == "c_call" and self._recorder.rendering
+        if rendering and _is_clock(argument) and self._ours(frame.f_code.co_filename):
+            self._recorder.refuse("asks the clock")
+
+    def _ours(self, file: str) -> bool:
+        if file not in self._project:
+            self._project[file] = is_project(file, self._root)
+        return self._project[file]
+
+
+def _mentions_clock(file: str) -> bool:
     try:
-        yield
-    finally:
-        sys.setprofile(None)
+        return _MENTIONED.search(Path(file).read_bytes()) is not None
+    except OSError:
+        return False
 
 
 def _is_clock(function: Any) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
@@ -54,12 +55,17 @@ class Token:
     end: int
 
 
-def tokens(sql: str) -> Iterator[Token]:
+@lru_cache(maxsize=64)  # a statement is looked at several times in a row
+def tokens(sql: str) -> tuple[Token, ...]:
     """Give the tokens, comments included, blanks left out.
 
     Raises:
         UnfinishedError: A quotation or a comment does not end.
     """
+    return tuple(_scanned(sql))
+
+
+def _scanned(sql: str) -> Iterator[Token]:
     place = 0
     while match := _TOKEN.match(sql, place):
         kind, start, place = match.lastgroup or "", place, match.end()
@@ -110,8 +116,8 @@ def split(sql: str) -> list[str]:
 def closed(sql: str) -> str:
     """Strip a statement, and end a comment that would swallow a semicolon after it."""
     text = sql.strip()
-    last = max(tokens(text), key=lambda token: token.end, default=None)
-    swallows = last is not None and last.kind == "comment" and text[last.start] == "-"
+    last = tokens(text)[-1:] if "--" in text else ()
+    swallows = any(token.kind == "comment" and text[token.start] == "-" for token in last)
     return text + "\n" if swallows else text
 
 

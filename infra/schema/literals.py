@@ -45,7 +45,7 @@ class _Interval(INTERVAL):
     """Keeps days apart from seconds, as drivers do: they differ where the clock is put forward."""
 
     @classmethod
-    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> _Interval:
+    def adapt_emulated_to_native(cls, interval: Any, **kw: Any) -> _Interval:  # type: ignore[override] # named as there, which is not named as in its own base
         """Stand for SQLAlchemy's general type."""
         del kw
         return cls(precision=interval.second_precision)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["NotRenderableError", "Recorder", "become", "by_library", "worded"]
+__all__ = ["NotRenderableError", "Recorder", "Rendering", "become", "by_library", "worded"]
 
 _REASON = 200  # characters of somebody else's message that a line can bear
 _LIBRARIES = frozenset({"alembic", "sqlalchemy"})
@@ -34,13 +34,40 @@ class _Statement:
 
 
 @dataclass(slots=True)
-class _Rendering:
-    """One direction of one revision, while its function runs."""
+class Rendering:
+    """What the function of a revision did.
+
+    Attributes:
+        file: Its file.
+        statements: What it sent, with the line that did.
+        live: Why that isn't all, or may be something else the next time; empty if it is.
+        absent: Whether it says that this direction does not exist.
+    """
 
     file: str
     statements: list[_Statement] = field(default_factory=list)
     live: str = ""
     absent: bool = False
+
+    def script(self) -> Script:
+        """Make a script of it, unless something in it can't be sent as it stands."""
+        parts: list[tuple[bool, list[str]]] = []
+        for statement in [] if self.live else self.statements:
+            pieces, wrong = _pieces(statement)
+            if wrong:
+                return Script(live=_placed(statement.line, wrong))
+            if not parts or parts[-1][0] != statement.autocommit:
+                parts.append((statement.autocommit, []))
+            parts[-1][1].extend(pieces)
+        return Script(
+            parts=tuple(
+                Part(statements=tuple(statements), autocommit=autocommit)
+                for autocommit, statements in parts
+                if statements
+            ),
+            live=self.live,
+            absent=self.absent,
+        )
 
 
 class Recorder:
@@ -60,7 +87,7 @@ class Recorder:
         self.prologue: list[str] = []
         self.offline = ""
         self._environment = environment
-        self._current: _Rendering | None = None
+        self._current: Rendering | None = None
         self._autocommit = False
 
     @property
@@ -68,16 +95,18 @@ class Recorder:
         """Whether the function of a revision is running."""
         return self._current is not None
 
-    def render(self, file: str, function: Callable[..., object], options: dict[str, Any]) -> Script:
-        """Run one direction of a revision, and give what it would do."""
-        self._current = rendering = _Rendering(file)
+    def render(
+        self, file: str, function: Callable[..., object], options: dict[str, Any]
+    ) -> Rendering:
+        """Run one direction of a revision, and give what it does."""
+        self._current = rendering = Rendering(file)
         try:
             function(**options)
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - revisions are anybody's code
             _note_failure(rendering, exc)
         finally:
             self._current, self._autocommit = None, False
-        return _script(rendering)
+        return rendering
 
     def statement(self, sql: str) -> None:
         """Note SQL that would be sent to the database."""
@@ -165,7 +194,7 @@ def _placed(line: int, what: str) -> str:
     return f"line {line} {what}" if line else f"it {what}"
 
 
-def _note_failure(rendering: _Rendering, exc: BaseException) -> None:
+def _note_failure(rendering: Rendering, exc: BaseException) -> None:
     """Note why a revision stopped; a reason that it was given before counts more."""
     reason = worded(exc, rendering.file)
     rendering.live = rendering.live or reason
@@ -177,30 +206,13 @@ def _note_failure(rendering: _Rendering, exc: BaseException) -> None:
         rendering.absent = True
 
 
-def _script(rendering: _Rendering) -> Script:
-    """Make the rendered script, unless something in it can't be sent as it stands."""
-    parts: list[tuple[bool, list[str]]] = []
-    live = rendering.live
-    for statement in [] if live else rendering.statements:
-        try:
-            pieces = split(statement.sql)
-        except UnfinishedError as exc:
-            live = _placed(statement.line, f"sends SQL in which {exc}")
-            break
-        found = [objection(piece, autocommit=statement.autocommit) for piece in pieces]
-        if any(found):
-            live = _placed(statement.line, next(filter(None, found)))
-            break
-        if not parts or parts[-1][0] != statement.autocommit:
-            parts.append((statement.autocommit, []))
-        # Several in one text run as one transaction, which autocommit must not make of them.
-        parts[-1][1].extend(pieces if statement.autocommit else [closed(statement.sql)])
-    if live:
-        return Script(live=live, absent=rendering.absent)
-    return Script(
-        parts=tuple(
-            Part(statements=tuple(statements), autocommit=autocommit)
-            for autocommit, statements in parts
-            if statements
-        )
-    )
+def _pieces(statement: _Statement) -> tuple[list[str], str]:
+    """Give what is sent in one go each, and what is wrong with it."""
+    try:
+        pieces = split(statement.sql)
+    except UnfinishedError as exc:
+        return [], f"sends SQL in which {exc}"
+    objections = (objection(piece, autocommit=statement.autocommit) for piece in pieces)
+    wrong = next(filter(None, objections), "")
+    # Several in one text run as one transaction, which autocommit must not make of them.
+    return pieces if statement.autocommit else [closed(statement.sql)] if pieces else [], wrong
