@@ -27,11 +27,8 @@ _KEPT = "Nothing was changed."
 
 # A preview neither writes nor waits for long behind somebody's lock. Repeatable read, so that
 # heads, ledger and catalog are of one moment.
-_BEGIN = """
-BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
-SET LOCAL lock_timeout = '5s';
-SET LOCAL statement_timeout = '60s';
-"""
+_LIMITS = "SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s';"
+_BEGIN = f"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; {_LIMITS}"
 
 # PostgreSQL words definitions as of now, not as of the snapshot: of what goes away meanwhile there
 # is none. What another session is changing will be there or gone a moment later.
@@ -125,7 +122,8 @@ def count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, tuple[Lo
 async def _count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, tuple[Loss, ...]]:
     connection = await _connect(url)
     try:
-        await connection.execute(_BEGIN)
+        await connection.transaction(readonly=True).start()
+        await connection.execute(_LIMITS)
         return {id_: await losses.counted(connection, each) for id_, each in found.items()}
     finally:
         connection.terminate()  # nothing of it is kept
