@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from tests.conftest import PostgresServer
 
-__all__ = ["Node", "make_database"]
+__all__ = ["Database", "Node", "make_database"]
 
 _PROGRAM = """
 import subprocess
@@ -41,7 +41,9 @@ pulumi.export("approve", schema.approve)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Database:
+class Database:
+    """A database, by its URL."""
+
     url: str
 
     def run(self, *statements: str) -> list[Any]:
@@ -62,7 +64,7 @@ class _Database:
 def make_database(server: PostgresServer, name: str) -> str:
     """Make an empty database, with pgvector in a schema of its own; gives its URL."""
     quoted = '"' + name.replace('"', '""') + '"'
-    _Database(url=server.url(user=server.user, database="postgres")).run(
+    Database(url=server.url(user=server.user, database="postgres")).run(
         f"CREATE DATABASE {quoted} TEMPLATE template0"
     )
     return server.url(user=server.user, database=name)
@@ -75,7 +77,7 @@ class Node(Project):
         """Lay it out for the database at `url` and the files of `migrations`."""
         super().__init__(folder, program=_PROGRAM, migrations=migrations)
         self.url = url
-        self.database = _Database(url=url)
+        self.database = Database(url=url)
         self.pulumi("config", "set", "node:url", "--secret", "--", url)
 
     def shown(self) -> dict[str, Any]:

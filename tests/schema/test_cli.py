@@ -1,0 +1,164 @@
+"""`python -m infra.schema`: the schema node without Pulumi."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import uuid
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.engine import histories
+from tests.engine.node import Database, make_database
+from tests.migrations.place import ROOT
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.conftest import PostgresServer
+
+_IMPORTS = """
+import json, sys
+from pathlib import Path
+from infra.schema import node
+from infra.schema.options import Options
+seen = node.look(node.Place(folder=Path(sys.argv[1]), url=sys.argv[2], options=Options()))
+assert seen.plan.steps == (), seen.plan.steps
+print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
+"""
+
+
+def _command(*arguments: str, url: str = "", folder: Path = ROOT) -> Any:
+    environ = {**os.environ, "DATABASE_URL": url}
+    return subprocess.run(
+        [sys.executable, "-m", "infra.schema", *arguments, "--migrations", str(folder)],
+        cwd=ROOT,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+
+
+@pytest.fixture
+def url(postgres_server: PostgresServer) -> str:
+    """An empty database."""
+    return make_database(postgres_server, f"cli {uuid.uuid4().hex[:8]}")
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    """Two revisions."""
+    folder = histories.init(tmp_path / "files")
+    histories.add(folder, "aaa1", None, "op.execute('CREATE TABLE one (id int)')")
+    histories.add(folder, "bbb2", "aaa1", "op.execute('CREATE TABLE two (id int)')")
+    return folder
+
+
+def test_plan_upgrade_and_check_tell_by_their_status(url: str, files: Path) -> None:
+    """Pending is 2, done is 0; the plan shows the SQL, `upgrade` runs it."""
+    pending = _command("plan", url=url, folder=files)
+    assert (pending.returncode, "CREATE TABLE one (id int);" in pending.stdout) == (2, True)
+    assert _command("check", url=url, folder=files).returncode == 2
+
+    done = _command("upgrade", url=url, folder=files)
+    assert (done.returncode, done.stdout) == (0, "at bbb2, nothing to do\n")
+    assert "2/2 bbb2" in done.stderr
+
+    again = _command("check", url=url, folder=files)
+    assert (again.returncode, again.stdout) == (0, "at bbb2, nothing to do\n")
+
+
+def test_json_says_the_same_as_the_engine(url: str, files: Path) -> None:
+    """The properties of the resource, by the same names."""
+    said = json.loads(_command("plan", "--json", url=url, folder=files).stdout)
+
+    assert set(said) == {"approve", "drift", "notes", "pending", "plan"}
+    assert said["pending"]["bbb2"]["message"] == "2/2 message of bbb2"
+
+    done = json.loads(_command("upgrade", "--json", url=url, folder=files).stdout)
+    assert (done["revision"], done["pending"]) == (["bbb2"], {})
+
+
+def test_a_change_by_hand_is_status_2(url: str, files: Path) -> None:
+    """`check` sees what `plan` would name."""
+    _command("upgrade", url=url, folder=files)
+    Database(url=url).run("DROP TABLE two", "SELECT 1")
+
+    found = _command("plan", url=url, folder=files)
+
+    assert found.returncode == 2
+    assert "by hand: table public.two was removed" in found.stdout
+    assert _command("plan", "--drift", "refuse", url=url, folder=files).returncode == 1
+
+
+def test_history_needs_no_database(files: Path) -> None:
+    """The files alone: ids, messages, which is the head."""
+    done = _command("history", folder=files)
+
+    assert done.returncode == 0
+    assert done.stdout == "aaa1  message of aaa1\nbbb2  message of bbb2  (head)\n"
+    revisions = json.loads(_command("history", "--json", folder=files).stdout)["revisions"]
+    assert revisions[0]["upgrade"]["parts"][0]["statements"] == ["CREATE TABLE one (id int)"]
+
+
+def test_ledger_lists_what_the_database_remembers(url: str, files: Path) -> None:
+    """Nothing at first; then each revision with its time."""
+    assert "nothing in it" in _command("ledger", url=url, folder=files).stdout
+    _command("upgrade", url=url, folder=files)
+
+    lines = _command("ledger", url=url, folder=files).stdout.splitlines()
+
+    assert [line.split()[1] for line in lines] == ["aaa1", "bbb2"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("check",), "no database"),
+        (("plan", "--url", "mysql://x@y/z"), "postgresql://"),
+        (("plan", "--url", "postgresql://nobody:hush-hush@127.0.0.1:1/none"), "127.0.0.1:1"),
+        (("plan", "--downgrade", "perhaps"), "downgrade: 'perhaps' is unknown"),
+        (("plan", "--revision", "zzzz"), "zzzz"),
+    ],
+)
+def test_a_mistake_is_one_message_and_status_1(
+    files: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    """No traceback, no password."""
+    done = _command(*arguments, folder=files)
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: ")
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "hush-hush" not in done.stderr + done.stdout
+
+
+@pytest.mark.parametrize("count", [12, 1000])
+def test_a_look_at_head_imports_neither_alembic_nor_sqlalchemy(
+    tmp_path: Path, url: str, count: int
+) -> None:
+    """Compiled once, a directory costs a run at head a digest and a question."""
+    folder = histories.init(tmp_path / "long")
+    for number in range(count):
+        parent = f"rev{number - 1:04}" if number else None
+        histories.add(folder, f"rev{number:04}", parent, f"op.execute('SELECT {number}')")
+    assert _command("upgrade", url=url, folder=folder).returncode == 0
+
+    done = subprocess.run(
+        [sys.executable, "-c", _IMPORTS, str(folder), url],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.returncode == 0, done.stderr
+    loaded = set(json.loads(done.stdout))
+    assert "asyncpg" in loaded
+    assert not loaded & {"alembic", "sqlalchemy", "pulumi"}
