@@ -75,7 +75,6 @@ def _compile(folder: Path, variable: str) -> dict[str, Any]:
     root = str(place.root)
     watch = sources.Watch(root)
     config = environment.enter(place, variable=variable, url=_URL)
-    sources.ignore_bytecode(root)
     watch.start()
     scripts, files = revisions.load(config)
     history = _Compilation(config, scripts, files).history(root)

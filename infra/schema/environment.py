@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from alembic.config import Config
 
+from infra.schema import sources
+
 if TYPE_CHECKING:
     from infra.schema.directory import Directory
 
@@ -27,6 +29,7 @@ def enter(place: Directory, *, variable: str, url: str) -> Config:
         url: What they are set to.
     """
     _leave_own_package()
+    sources.ignore_bytecode(str(place.root))
     os.chdir(place.root)
     if str(place.root) not in sys.path:
         sys.path.append(str(place.root))  # as `python -m alembic` has it

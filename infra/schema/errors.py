@@ -36,7 +36,7 @@ __all__ = [
 
 
 class HistoryError(GroundworkError):
-    """The Alembic directory can't be read as one history with one head."""
+    """The Alembic directory can't be read as a history."""
 
 
 class LiveError(GroundworkError):
