@@ -81,6 +81,7 @@ class SchemaProvider(Provider):
             return dynamic.CheckResult(given, [dynamic.CheckFailure("migrations", str(exc))])
         if seen.plan is not None and news["preview"]:
             previewed.remember(given["urn"], seen.plan, exact=seen.live is not None)
+            _tell(given["urn"], view.brief(seen.plan))
         elif seen.plan is not None and previewed.differs(given["urn"], seen.plan):
             raise refusals.moved(seen.plan)
         return dynamic.CheckResult({**given, **_shown(seen)}, [])
@@ -137,6 +138,13 @@ def _place(props: dict[str, Any]) -> node.Place:
 
 def _shown(seen: Look) -> dict[str, Any]:
     return view.blind(seen.unseen) if seen.plan is None else view.properties(seen.plan)
+
+
+def _tell(urn: str, text: str) -> None:
+    """Put a text among the messages of a preview, which show no properties unless asked to."""
+    if text:
+        with Row(urn) as row:
+            row.say(text)
 
 
 def _worded(live: Live) -> str:

@@ -10,12 +10,13 @@ from infra.schema.model import Plan
 if TYPE_CHECKING:
     from infra.schema.model import History, Script, Step
 
-__all__ = ["BLIND", "blind", "history", "pending", "properties", "summary", "text"]
+__all__ = ["BLIND", "blind", "brief", "history", "pending", "properties", "summary", "text"]
 
 BLIND = "can't be told"
 """How the line of a plan begins where the database could not be asked."""
 
 _LOCKS = 6
+_BRIEF = 20
 
 
 def properties(plan: Plan) -> dict[str, Any]:
@@ -114,6 +115,23 @@ def text(plan: Plan) -> str:
     if said["approve"]:
         lines += ["", f"approve: {said['approve']}"]
     return "\n".join(lines)
+
+
+def brief(plan: Plan) -> str:
+    """Give a plan in a few lines, for the messages of a preview; empty where there is nothing."""
+    said = properties(plan)
+    lines = [f"note: {note}" for note in said["notes"]]
+    lines += [f"by hand: {words}" for words in list(said["drift"].values())[:_BRIEF]]
+    for revision, step in list(said["pending"].items())[:_BRIEF]:
+        about = [step.get("live", ""), *(step.get(key, "") for key in ("loses", "locks"))]
+        words = (step["message"], about[0], about[1] and f"loses {about[1]}", about[2])
+        lines.append(f"{revision} {'; '.join(word for word in words if word)}")
+    more = max(len(said["drift"]), len(said["pending"])) - _BRIEF
+    lines += [f"and {more} more"] if more > 0 else []
+    if not lines:
+        return ""
+    digest = [f"approve: {said['approve']}"] if said["approve"] else []
+    return "\n".join([said["plan"], *lines, *digest])
 
 
 def history(files: History) -> str:

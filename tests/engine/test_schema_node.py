@@ -88,7 +88,10 @@ def test_a_preview_shows_the_plan_and_writes_nothing(make_node: Callable[..., No
 
     shown = node.shown()
     text = node.preview("--diff").text
+    brief = node.preview().text
 
+    assert "ccc3 3/3 message of ccc3; ShareLock on one" in brief
+    assert f"approve: {shown['approve']}" in brief
     assert shown["op"] == "create"
     assert list(shown["pending"]) == ["aaa1", "bbb2", "ccc3"]
     step = shown["pending"]["ccc3"]

@@ -473,7 +473,9 @@ def test_a_plan_with_nothing_to_run_needs_no_approval() -> None:
     """An approval from last week doesn't stop a run at head."""
     history = _line(1)
 
-    plan.refuse_unapproved(plan.make(history, _live(history, "rev0000"), Policy()), Policy(approved_plan="x"))
+    plan.refuse_unapproved(
+        plan.make(history, _live(history, "rev0000"), Policy()), Policy(approved_plan="x")
+    )
 
 
 def test_the_digest_changes_with_the_sql_and_not_with_the_words() -> None:
