@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
+import alembic.context
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationStep, RevisionStep
 from alembic.util import CommandError, to_tuple
@@ -230,6 +231,10 @@ class Guarded(EnvironmentContext):
         _scalar(connection, _as(str(role)))
         if not inside:
             connection.commit()
+
+
+# What `from alembic import context` gives is then this environment, once it is entered.
+Guarded.create_module_class_proxy(vars(alembic.context), vars(alembic.context))
 
 
 def _as(role: str) -> str:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import ctypes
 import json
-import logging
 import os
 import signal
 import sys
 from pathlib import Path
 from typing import Any
 
-from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
@@ -41,16 +39,12 @@ def main() -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     task = json.loads(asked.readline())
     _die_with(task["parent"])
-    if "command" in task:
-        answer = _commanded(task)
-        print(json.dumps(answer), file=answers, flush=True)
-        return 1 if "error" in answer else 0
     project: _Project | None = None
     for line in asked:
         try:
             project = project or _Project(task)
             project.run(Order.of(json.loads(line)))
-            answer = {"done": True}
+            answer: dict[str, Any] = {"done": True}
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - revisions are anybody's code
             answer = {"error": _worded(exc, task["url"])}
         answers.write(f"{json.dumps(answer)}\n")
@@ -152,51 +146,6 @@ def _lost(wrapped: DBAPIError | None, cause: BaseException | None) -> bool:
     if sqlstate.startswith(("08", "57P")):
         return True
     return wrapped is not None and wrapped.connection_invalidated
-
-
-def _commanded(task: dict[str, Any]) -> dict[str, Any]:
-    """Carry out a whole command: "heads", "upgrade" or "downgrade"."""
-    try:
-        return _command(task)
-    except Exception as exc:  # noqa: BLE001 - revisions are anybody's code; all is reported
-        return {"error": _worded(exc, task["url"])["text"]}
-
-
-def _command(task: dict[str, Any]) -> dict[str, Any]:
-    config = Config(str(Path(task["folder"], "alembic.ini")))
-    script = ScriptDirectory.from_config(config)
-    heads = sorted(script.get_heads())
-    ran: list[str] = []
-    if task["command"] != "heads":
-        config.attributes["url"] = task["url"]
-        # For an env.py that reads the variable alone; and the user's own, which may name
-        # another database, must not win. Set from inside, it is in no process list.
-        os.environ["DATABASE_URL"] = task["url"]
-        _listen(ran)
-        if task["command"] == "upgrade":
-            command.upgrade(config, "head")
-        else:
-            command.downgrade(config, "base")
-    return {"heads": heads, "ran": ran}
-
-
-class _Steps(logging.Filter):
-    """Notes Alembic's own line of each step; a filter survives env.py's logging set-up."""
-
-    def __init__(self, ran: list[str]) -> None:
-        super().__init__()
-        self._ran = ran
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        for beginning in ("Running upgrade ", "Running downgrade "):
-            if text.startswith(beginning):
-                self._ran.append(text.removeprefix(beginning).strip())
-        return True
-
-
-def _listen(ran: list[str]) -> None:
-    logging.getLogger("alembic.runtime.migration").addFilter(_Steps(ran))
 
 
 if __name__ == "__main__":

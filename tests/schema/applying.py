@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
+import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +19,14 @@ from infra.schema.model import Direction, History, Part, Plan, Revision, Script,
 from tests.migrations.place import Place, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from infra.schema.progress import Progress
     from tests.conftest import PostgresServer
 
-__all__ = ["Lab", "autocommit", "database", "revision", "script", "together"]
+__all__ = ["Lab", "autocommit", "database", "process", "revision", "script", "together", "until"]
+
+_ROOT = Path(__file__).parents[2]
 
 
 @contextmanager
@@ -151,3 +157,40 @@ class Lab:
         """List the ledger: revision, direction, state."""
         sql = "SELECT revision, direction, state FROM schema_ledger.events ORDER BY id"
         return [tuple(row) for row in self.place.fetch(sql)]
+
+
+@contextmanager
+def process(lab: Lab, plan: Plan, **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """Run a plan in a process of its own, which prints its progress; it is killed at the end."""
+    task = {
+        "plan": asdict(plan),
+        "history": lab.history.dump(),
+        "url": lab.url,
+        "folder": str(lab.folder),
+        "stack": "dev",
+        "options": {"pause": 0.01, **lab.options, **options},
+    }
+    with subprocess.Popen(
+        [sys.executable, "-m", "tests.schema.runner"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=_ROOT,
+    ) as run:
+        assert run.stdin is not None
+        run.stdin.write(json.dumps(task))
+        run.stdin.close()
+        run.stdin = None  # told all of it
+        try:
+            yield run
+        finally:
+            run.kill()
+
+
+def until(true: Callable[[], object], seconds: float = 20.0) -> Any:
+    """Wait until something is true, and give it."""
+    deadline = time.monotonic() + seconds
+    while not (found := true()):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    return found

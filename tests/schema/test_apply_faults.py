@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import os
 import signal
-import subprocess
-import sys
 import threading
-import time
 from contextlib import contextmanager
-from dataclasses import asdict, replace
-from pathlib import Path
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -23,7 +18,16 @@ from infra.schema import connecting, live
 from infra.schema.errors import LiveError, LockedError, MigrationError
 from infra.schema.model import History, Part
 from infra.schema.progress import line
-from tests.schema.applying import Lab, autocommit, database, revision, script, together
+from tests.schema.applying import (
+    Lab,
+    autocommit,
+    database,
+    process,
+    revision,
+    script,
+    together,
+    until,
+)
 from tests.schema.proxy import Proxy
 
 if TYPE_CHECKING:
@@ -31,8 +35,6 @@ if TYPE_CHECKING:
 
     from tests.conftest import PostgresServer
     from tests.migrations.place import Place
-
-_ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
@@ -47,43 +49,6 @@ def _lab(place: Place, *revisions: object, **more: object) -> Lab:
         place,
         History(revisions=revisions, heads=(), digest="", **more),  # type: ignore[arg-type]  # as the names say
     )
-
-
-@contextmanager
-def _process(lab: Lab, *ids: str, **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Run revisions in a process of their own."""
-    plan = asdict(lab.plan(*ids))
-    task = {
-        "plan": plan,
-        "history": lab.history.dump(),
-        "url": lab.url,
-        "folder": str(lab.folder),
-        "stack": "dev",
-        "options": {"pause": 0.01, **options},
-    }
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.schema.runner"],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=_ROOT,
-    ) as process:
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(task))
-        process.stdin.close()
-        process.stdin = None  # told all of it
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def _until(true: Callable[[], object], seconds: float = 20.0) -> Any:
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found
 
 
 _AT_WORK = """
@@ -109,13 +74,13 @@ def test_a_killed_run_leaves_nothing_of_its_revision_and_the_next_one_goes_on(
         revision("cccc", script("CREATE TABLE three (id int)"), "bbbb"),
     )
 
-    with _process(lab, "aaaa", "bbbb", "cccc") as process:
-        _until(lambda: lab.ask(_AT_WORK))
-        process.send_signal(signal.SIGKILL)
-    _until(lambda: lab.ask(_LOCKS) == 0, seconds=10)
+    with process(lab, lab.plan("aaaa", "bbbb", "cccc")) as run:
+        until(lambda: lab.ask(_AT_WORK))
+        run.send_signal(signal.SIGKILL)
+    until(lambda: lab.ask(_LOCKS) == 0, seconds=10)
 
     assert lab.heads() == ("aaaa",)
-    _until(lambda: lab.ask("SELECT to_regclass('two')") is None)
+    until(lambda: lab.ask("SELECT to_regclass('two')") is None)
     place.execute("INSERT INTO marks VALUES (1)")
     assert lab.up("bbbb", "cccc").heads == ("cccc",)
 
@@ -129,13 +94,13 @@ def test_a_terminated_backend_is_come_back_from(place: Place) -> None:
         revision("bbbb", script(together("CREATE TABLE two (id int)", sleeps)), "aaaa"),
     )
 
-    with _process(lab, "aaaa", "bbbb") as process:
-        pid = _until(lambda: lab.ask(_AT_WORK))
+    with process(lab, lab.plan("aaaa", "bbbb")) as run:
+        pid = until(lambda: lab.ask(_AT_WORK))
         place.execute("INSERT INTO marks VALUES (1)")
         place.execute(f"SELECT pg_terminate_backend({pid})")
-        said = process.communicate()[0]
+        said = run.communicate()[0]
 
-    assert process.returncode == 0, said
+    assert run.returncode == 0, said
     assert "terminating connection due to administrator command; try 2 of 5" in said
     assert lab.heads() == ("bbbb",)
     assert lab.events() == [("aaaa", "up", "done"), ("bbbb", "up", "done")]
@@ -158,9 +123,9 @@ def test_two_runs_at_once_apply_once(place: Place) -> None:
     """The one waits for the other, says for whom, and finds the database moved."""
     lab = _lab(place, revision("aaaa", script("CREATE TABLE one (id int); SELECT pg_sleep(2)")))
 
-    with _process(lab, "aaaa") as first:
-        _until(lambda: lab.ask(_AT_WORK))
-        with _process(replace(lab, place=place), "aaaa") as second:
+    with process(lab, lab.plan("aaaa")) as first:
+        until(lambda: lab.ask(_AT_WORK))
+        with process(lab, lab.plan("aaaa")) as second:
             told = second.communicate()[0]
         said = first.communicate()[0]
 
@@ -373,9 +338,6 @@ def test_a_server_that_does_not_come_back_ends_the_run(place: Place, proxy: Prox
         lab.run(plan, reconnect=1.0)
 
 
-_DEPENDS = "INSERT INTO marks VALUES (1)"
-
-
 def _index_lab(place: Place, *statements: str, after: tuple[Part | str, ...] = ()) -> Lab:
     place.execute("CREATE TABLE one (id int)", "INSERT INTO one SELECT generate_series(1, 100)")
     return _lab(
@@ -451,11 +413,11 @@ def test_a_killed_build_is_taken_up_again(place: Place) -> None:
     building = "SELECT pid FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX CONCURRENTLY%'"
     building += " AND datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'"
 
-    with _locked(lab, "one IN ROW EXCLUSIVE MODE"), _process(lab, "aaaa") as process:
-        _until(lambda: lab.ask("SELECT to_regclass('one_id')"))
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        _until(lambda: not lab.ask(building), seconds=10)
+    with _locked(lab, "one IN ROW EXCLUSIVE MODE"), process(lab, lab.plan("aaaa")) as run:
+        until(lambda: lab.ask("SELECT to_regclass('one_id')"))
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+        until(lambda: not lab.ask(building), seconds=10)
 
     assert lab.ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'one_id'::regclass") is False
     assert lab.up("aaaa").heads == ("aaaa",)

@@ -1,0 +1,305 @@
+"""Revisions that run live, through whatever env.py there is, in a process of their own."""
+
+from __future__ import annotations
+
+import os
+import signal
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.schema import apply, history, live, plan
+from infra.schema.apply import Terms
+from infra.schema.errors import MigrationError
+from infra.schema.model import Policy
+from infra.schema.progress import line
+from tests.schema.applying import Lab, database, process, until
+from tests.schema.histories.project import TEMPLATES, Project, bare, from_template
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.schema.apply import Outcome
+    from infra.schema.progress import Progress
+    from tests.conftest import PostgresServer
+    from tests.migrations.place import Place
+
+_MIGRATIONS = Path(__file__).parents[2] / "migrations"
+_ASK = "op.get_bind().scalar(sa.text('SELECT 1'))"
+_LIVE = "bind = op.get_bind()\nbind.execute(sa.text('CREATE TABLE {} (id int)'))"
+
+
+@pytest.fixture
+def place(postgres_server: PostgresServer) -> Iterator[Place]:
+    """A database of the test's own."""
+    with database(postgres_server) as place:
+        yield place
+
+
+class Way:
+    """An Alembic directory, brought to a database by plan and apply as a stack does."""
+
+    def __init__(self, folder: Path, place: Place, **policy: Any) -> None:
+        """Choose."""
+        self.folder = folder
+        self.place = place
+        self.variable = "DATABASE_URL"
+        self.told: list[Progress] = []
+        self.policy = Policy(**policy)
+        self.terms: dict[str, Any] = {"pause": 0.01}
+
+    @property
+    def url(self) -> str:
+        """The database's URL."""
+        return f"{self.place.url}?sslmode=disable"
+
+    def run(self, target: str = "heads", **policy: Any) -> Outcome:
+        """Plan and apply."""
+        files = history.read(self.folder, variable=self.variable)
+        there = live.read(
+            self.url, version_table=files.version_table, version_schema=files.version_schema
+        )
+        made = plan.make(files, there, replace(self.policy, target=target, **policy))
+        terms = Terms(url=self.url, folder=self.folder, variable=self.variable, **self.terms)
+        return apply.run(made, files, terms, progress=self.told.append)
+
+    def events(self) -> list[tuple[str, str, str]]:
+        """List the ledger: revision, direction, state."""
+        sql = "SELECT revision, direction, state FROM schema_ledger.events ORDER BY id"
+        return [tuple(row) for row in self.place.fetch(sql)]
+
+    def ask(self, sql: str) -> Any:
+        """Ask for the first column of the first row."""
+        rows = self.place.fetch(sql)
+        return rows[0][0] if rows else None
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project whose env.py reads its own environment variable."""
+    return bare(tmp_path, variable="APP_DB")
+
+
+@pytest.fixture
+def way(project: Project, place: Place) -> Way:
+    """That project on a database."""
+    way = Way(project.root, place)
+    way.variable = "APP_DB"
+    return way
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+@pytest.mark.parametrize("how", ["compiled", "online"])
+def test_every_template_of_alembics_runs_as_it_is(
+    tmp_path: Path, place: Place, template: str, how: str
+) -> None:
+    """Live, rendered and back again; with the password, and the options of libpq in the URL."""
+    project = from_template(tmp_path, template)
+    project.revision(
+        "aaaa", None, "op.create_table('one', sa.Column('id', sa.Integer))", "op.drop_table('one')"
+    )
+    project.revision("bbbb", "aaaa", _LIVE.format("two"), "op.execute('DROP TABLE two')")
+    project.revision("cccc", "bbbb", _LIVE.format("three"), f"{_ASK}\n" + "op.drop_table('three')")
+    way = Way(project.root, place, apply=how)
+
+    assert way.run().applied == ("aaaa", "bbbb", "cccc")
+
+    assert way.events() == [(id_, "up", "done") for id_ in ("aaaa", "bbbb", "cccc")]
+    assert way.ask("SELECT count(*) FROM pg_tables WHERE tablename IN ('one', 'two', 'three')") == 3
+    assert way.run("base", downgrade="allow").heads == ()
+    assert way.ask("SELECT count(*) FROM pg_tables WHERE tablename IN ('one', 'two', 'three')") == 0
+
+
+def test_an_env_with_a_variable_of_its_own_is_led_to_the_database(
+    project: Project, way: Way, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the caller's own variables say; and its environment stays as it was."""
+    monkeypatch.setenv("APP_DB", "postgresql+asyncpg://nobody@127.0.0.1:1/elsewhere")
+    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://nobody@127.0.0.1:1/elsewhere")
+    project.revision("aaaa", None, _LIVE.format("one"))
+
+    assert way.run().heads == ("aaaa",)
+    assert "elsewhere" in os.environ["APP_DB"]
+
+
+def test_an_env_that_goes_to_another_database_is_stopped(
+    project: Project, way: Way, postgres_server: PostgresServer
+) -> None:
+    """Before anything runs there; the variable that it reads is not the one that was told."""
+    project.revision("aaaa", None, _LIVE.format("one"))
+    env = project.scripts / "env.py"
+    with database(postgres_server) as other:
+        text = env.read_text().replace('os.environ["APP_DB"]', repr(f"{other.url}?ssl=disable"))
+        env.write_text(text.replace("postgresql://test", "postgresql+asyncpg://test"))
+
+        with pytest.raises(MigrationError, match=r"connected to another database.*url_variable"):
+            way.run()
+        assert other.fetch("SELECT FROM pg_tables WHERE schemaname = 'public'") == []
+
+
+def test_consecutive_live_revisions_share_a_process(project: Project, way: Way) -> None:
+    """Also with rendered ones between them."""
+    notes = f"{_ASK}\nimport os\nop.execute(f'INSERT INTO pids SELECT {{os.getpid()}}')"
+    project.revision("aaaa", None, "op.execute('CREATE TABLE pids (pid int)')")
+    for below, id_ in (("aaaa", "bbbb"), ("bbbb", "cccc"), ("dddd", "eeee")):
+        project.revision(id_, below, notes)
+    project.revision("dddd", "cccc", "op.execute('SELECT 1')")
+
+    way.run()
+
+    assert way.ask("SELECT count(*) FROM pids") == 3
+    assert way.ask("SELECT count(DISTINCT pid) FROM pids") == 1
+    assert os.getpid() != way.ask("SELECT max(pid) FROM pids")
+
+
+def test_a_failing_live_revision_is_undone_with_its_ledger_row(project: Project, way: Way) -> None:
+    """The error has PostgreSQL's words, the statement, and no values of it."""
+    project.revision("aaaa", None, _LIVE.format("one"))
+    insert = "op.get_bind().execute(sa.text('INSERT INTO nowhere VALUES (:v)'), {'v': 'Ada'})"
+    project.revision("bbbb", "aaaa", f"{_LIVE.format('two')}\n{insert}", message='it\'s "new"')
+
+    with pytest.raises(MigrationError) as caught:
+        way.run()
+
+    said = str(caught.value)
+    assert 'Revision bbbb (it\'s "new") failed' in said
+    assert "INSERT INTO nowhere VALUES ($1" in said
+    assert 'PostgreSQL said (42P01): relation "nowhere" does not exist' in said
+    assert "Ada" not in said
+    assert (caught.value.applied, caught.value.sqlstate) == (("aaaa",), "42P01")
+    assert way.events() == [("aaaa", "up", "done")]
+    assert way.ask("SELECT to_regclass('two')") is None
+    assert way.ask("SELECT version_num FROM alembic_version") == "aaaa"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ("raise ValueError('no way: ' + __import__('os').environ['APP_DB'])", "ValueError: no way"),
+        ("__import__('os')._exit(7)", r"without an answer \(exit status 7\): last words"),
+        ("__import__('os').kill(__import__('os').getpid(), 9)", r"answer \(signal 9\): last words"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+        ("op.get_bind().exec_driver_sql('COMMIT; SELECT 1')", "multiple commands"),
+    ],
+)
+def test_whatever_a_revision_does_is_one_clear_error(
+    project: Project, way: Way, body: str, said: str
+) -> None:
+    """Without a traceback and without the password."""
+    print_first = "import sys\nprint('noise {')\nprint('last words', file=sys.stderr, flush=True)"
+    project.revision("aaaa", None, f"{_LIVE.format('one')}\n{print_first}\n{body}")
+
+    with pytest.raises(MigrationError, match=said) as caught:
+        way.run()
+
+    assert "Traceback" not in str(caught.value)
+    assert "test-" not in str(caught.value)
+    assert way.ask("SELECT count(*) FROM schema_ledger.events") == 0
+
+
+def test_a_revision_that_sets_role_and_search_path_runs_live(
+    project: Project, way: Way, place: Place
+) -> None:
+    """The ledger's row is written by its owner, whatever the revision left."""
+    role = f"live_{place.database[-8:]}"
+    place.execute(f"CREATE ROLE {role}", f"GRANT ALL ON SCHEMA public TO {role}")
+    body = f"{_ASK}\nop.execute('SET ROLE {role}')\nop.execute('CREATE TABLE one (id int)')"
+    project.revision("aaaa", None, "op.execute('SELECT 1')")
+    place_of = "op.execute('GRANT ALL ON alembic_version TO PUBLIC')"
+    project.revision("bbbb", "aaaa", f"{place_of}\n{body}")
+    project.revision(
+        "cccc",
+        "bbbb",
+        f"{_ASK}\n" + "op.execute(\"SET search_path = ''\")\nop.execute('RESET search_path')",
+    )
+
+    assert way.run().heads == ("cccc",)
+    assert way.ask("SELECT tableowner FROM pg_tables WHERE tablename = 'one'") == role
+    assert way.ask("SELECT string_agg(DISTINCT role, ',') FROM schema_ledger.events") == place.user
+    place.execute(f"DROP OWNED BY {role}", f"DROP ROLE {role}")
+
+
+def test_an_autocommit_block_leaves_begun_in_the_ledger(project: Project, way: Way) -> None:
+    """And a broken index of a run before is dropped first."""
+    build = "op.execute('CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS one_id ON one (id)')"
+    project.revision("aaaa", None, "op.execute('CREATE TABLE one (id int)')")
+    project.revision(
+        "bbbb", "aaaa", f"{_ASK}\nwith op.get_context().autocommit_block():\n    {build}"
+    )
+    way.run("aaaa")
+    way.place.execute("INSERT INTO one VALUES (1), (1)")
+    with pytest.raises(MigrationError, match="could not create unique index") as caught:
+        way.run()
+    assert "DETAIL" not in str(caught.value)
+    assert way.events() == [("aaaa", "up", "done"), ("bbbb", "up", "begun")]
+    way.place.execute("DELETE FROM one WHERE ctid = (SELECT max(ctid) FROM one)")
+
+    assert way.run().heads == ("bbbb",)
+
+    assert way.ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'one_id'::regclass")
+    assert way.events()[1:] == [("bbbb", "up", "begun")] * 2 + [("bbbb", "up", "done")]
+
+
+def test_timeouts_reach_a_live_revision(project: Project, way: Way) -> None:
+    """Its own, or the run's."""
+    sees = f"{_ASK}\n" + "op.execute(\"CREATE TABLE {} AS SELECT current_setting('lock_timeout')"
+    sees += " || current_setting('statement_timeout') AS t\")"
+    project.revision("aaaa", None, sees.format("one"))
+    project.revision("bbbb", "aaaa", sees.format("two"), head="lock_timeout = '2s'")
+    way.terms["statement_timeout"] = "3min"
+
+    way.run()
+
+    assert way.ask("SELECT t FROM one") == "5s3min"
+    assert way.ask("SELECT t FROM two") == "2s3min"
+
+
+def test_a_lock_timeout_of_a_live_revision_is_tried_again(project: Project, way: Way) -> None:
+    """As often as a rendered one."""
+    fails = (
+        f"{_ASK}\n" + "import pathlib\nmark = pathlib.Path('mark')\n"
+        "text = \"DO $$ BEGIN RAISE 'no' USING ERRCODE = '55P03'; END $$\"\n"
+        "if not mark.exists():\n    mark.touch()\n    op.execute(text)"
+    )
+    project.revision("aaaa", None, f"{_LIVE.format('one')}\n{fails}")
+
+    assert way.run().heads == ("aaaa",)
+    again = [line(told) for told in way.told if told.state == "again"]
+    assert [text.partition(";")[0] for text in again] == ["1/1 aaaa made by a test: no"]
+
+
+def test_the_process_ends_with_its_caller(project: Project, way: Way) -> None:
+    """After kill -9 of the caller the revision is undone and the lock is free."""
+    project.revision("aaaa", None, f"{_LIVE.format('one')}\nop.execute('SELECT pg_sleep(60)')")
+    files = history.read(project.root, variable="APP_DB")
+    lab = Lab(way.place, files, folder=project.root, options={"variable": "APP_DB"})
+    busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = "
+    busy += "'active' AND datname = current_database() AND pid <> pg_backend_pid()"
+
+    with process(lab, lab.plan("aaaa")) as run:
+        until(lambda: way.ask(busy))
+        run.send_signal(signal.SIGKILL)
+
+    until(lambda: not way.ask(busy), seconds=10)
+    locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
+    locks += "(SELECT oid FROM pg_database WHERE datname = current_database())"
+    until(lambda: way.ask(locks) == 0, seconds=10)
+    assert way.ask("SELECT to_regclass('one')") is None
+
+
+def test_this_projects_own_history_gives_the_same_catalog_both_ways(
+    postgres_server: PostgresServer,
+) -> None:
+    """Compiled on asyncpg, and live through env.py; and back to nothing either way."""
+    catalogs = []
+    for how in ("compiled", "online"):
+        with database(postgres_server) as place:
+            place.execute("CREATE EXTENSION vector")
+            way = Way(_MIGRATIONS, place, apply=how)
+            way.run()
+            catalogs.append(live.read(way.url).catalog)
+            assert way.run("base", downgrade="allow").heads == ()
+
+    assert catalogs[0] == catalogs[1]
