@@ -36,7 +36,6 @@ if config.get_bool("later"):  # known only once something else is made
 chosen = settings.load()
 schema = Schema("schema", url=url, migrations=chosen.migrations, options=chosen.schema)
 pulumi.export("revision", schema.revision)
-pulumi.export("approve", schema.approve)
 """
 
 

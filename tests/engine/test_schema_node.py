@@ -8,6 +8,7 @@ import subprocess
 import time
 import uuid
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
@@ -319,6 +320,32 @@ def test_only_the_approved_plan_runs(make_node: Callable[..., Node]) -> None:
     node.up()
     assert node.database.run("SELECT version_num FROM alembic_version") == [("ccc3",)]
     assert "schema" not in node.steps()
+
+
+def test_a_saved_plan_holds_the_sql_and_runs_as_saved(make_node: Callable[..., Node]) -> None:
+    """The engine's own plan file has the statements; `up --plan` takes no others."""
+    node = make_node()
+    saved = node.folder / "plan.json"
+    node.preview(f"--save-plan={saved}")
+    assert "CREATE INDEX ix_one_note ON one (note)" in saved.read_text()
+    assert _password(node) not in saved.read_text()
+
+    node.database.run(
+        "CREATE TABLE alembic_version AS SELECT 'aaa1'::varchar(32) AS version_num",
+        "CREATE TABLE one (id int PRIMARY KEY)",
+        "SELECT 1",
+    )
+    moved = node.up(f"--plan={saved}", check=False)
+    assert moved.status != 0
+    assert node.database.run("SELECT version_num FROM alembic_version") == [("aaa1",)]
+
+    node.preview(f"--save-plan={saved}")
+    node.up(f"--plan={saved}")
+    assert node.database.run("SELECT version_num FROM alembic_version") == [("ccc3",)]
+
+
+def _password(node: Node) -> str:
+    return str(urlsplit(node.url).password)
 
 
 def test_a_lost_state_costs_nothing(make_node: Callable[..., Node]) -> None:
