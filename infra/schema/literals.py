@@ -103,6 +103,7 @@ class _Unconnected(PGDialect_asyncpg):
 
     statement_compiler = _Literals
     supports_statement_cache = True
+    _backslash_escapes = False  # no connection says so: standard_conforming_strings is on
     colspecs: dict[type, type] = {  # noqa: RUF012 - as the base declares it
         **PGDialect_asyncpg.colspecs,
         sqltypes.LargeBinary: _Bytes,
