@@ -81,7 +81,8 @@ async def connect(url: str, name: str) -> Any:
     """
     import asyncpg  # noqa: PLC0415 - 160 ms that a run at head saves
 
-    arguments = {"timeout": _SECONDS, **dsn.arguments(url)}
+    # Nothing is kept prepared: a revision may DEALLOCATE or DISCARD it.
+    arguments = {"timeout": _SECONDS, "statement_cache_size": 0, **dsn.arguments(url)}
     settings = {**_SETTINGS, "application_name": name}
     try:
         try:

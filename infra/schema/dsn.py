@@ -9,10 +9,11 @@ from infra.schema.errors import LiveError
 
 __all__ = ["arguments", "place", "portable", "redacted", "with_driver"]
 
-# Options of libpq that asyncpg would send to the server as settings, which refuses them. They
-# tune the client alone.
+# Options of libpq, SQLAlchemy and asyncpg that asyncpg would send to the server as settings, which
+# refuses them. They tune the client alone.
 _WITHOUT_EFFECT = {
     "client_encoding",
+    "command_timeout",
     "fallback_application_name",
     "gssencmode",
     "keepalives",
@@ -20,9 +21,12 @@ _WITHOUT_EFFECT = {
     "keepalives_idle",
     "keepalives_interval",
     "load_balance_hosts",
+    "prepared_statement_cache_size",
     "sslcompression",
     "sslsni",
+    "statement_cache_size",
     "tcp_user_timeout",
+    "timeout",
 }
 _HARMLESS = {"channel_binding": {"disable", "prefer"}}
 _SSL = {"true": "require", "false": "disable"}

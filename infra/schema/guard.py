@@ -49,6 +49,8 @@ class Order:
         direction: "up" or "down".
         before: The version table's rows, sorted.
         locked: SQL that is true where this run holds the lock.
+        schema: Where this run looks for the version table.
+        table: The version table's name.
         role: The role that the ledger belongs to.
         begun: SQL that notes that a part of the revision is about to be committed.
         done: SQL that notes that it is finished.
@@ -61,6 +63,8 @@ class Order:
     direction: str
     before: tuple[str, ...]
     locked: str
+    schema: str
+    table: str
     role: str
     begun: str
     done: str
@@ -119,6 +123,7 @@ class Guarded(EnvironmentContext):
             self._enter(given["connection"])
         super().configure(**given, on_version_apply=applied)
         context = self.get_context()
+        self._compare(context)
         block = context.autocommit_block
 
         @contextmanager
@@ -148,6 +153,22 @@ class Guarded(EnvironmentContext):
             connection.commit()
         event.listen(connection, "before_cursor_execute", self._before)
         event.listen(connection, "after_cursor_execute", self._after)
+
+    def _compare(self, context: MigrationContext) -> None:
+        """Refuse a version table in which nobody else would find the revision."""
+        schema = context.version_table_schema
+        if context.connection is not None and not schema:
+            inside = context.connection.in_transaction()
+            schema = _scalar(context.connection, "SELECT current_schema()")
+            if not inside:
+                context.connection.rollback()
+        planned = (self._order.schema, self._order.table)
+        if context.connection is not None and (schema, context.version_table) != planned:
+            raise CommandError(
+                f"env.py keeps its versions in {schema}.{context.version_table}, and the plan was"
+                f" made from {'.'.join(planned)}. Let env.py configure the same version_table,"
+                " version_table_schema and search_path in offline mode."
+            )
 
     def _timeout(self, name: str) -> str:
         """Write SQL that sets a timeout, unless somebody who goes before has chosen one."""

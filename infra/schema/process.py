@@ -174,6 +174,8 @@ class Online:
             "direction": step.direction,
             "before": step.before,
             "locked": _LOCKED.format(pid=pid, first=first, second=second),
+            "schema": frame.table.schema,
+            "table": frame.table.table,
             "role": frame.role,
             "begun": ledger.event(frame.run, step, state="begun"),
             "done": ledger.event(frame.run, step),

@@ -9,12 +9,14 @@ import signal
 import threading
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
 import pytest
 
 from infra.schema import connecting, live
+from infra.schema.compose import MARK
 from infra.schema.errors import LiveError, LockedError, MigrationError
 from infra.schema.model import History, Part
 from infra.schema.progress import line
@@ -519,3 +521,65 @@ def test_the_password_is_in_no_error(place: Place) -> None:
         lab.run(plan)
     assert "secret" not in str(caught.value)
     assert os.environ.get("PGPASSWORD") is None
+
+
+def test_a_kill_at_every_boundary_is_made_good_by_the_next_run(
+    postgres_server: PostgresServer, proxy: Proxy
+) -> None:
+    """Between any two statements of any revision: the same catalog as without, in one more run."""
+    revisions = (
+        revision(
+            "aaaa", script(together("CREATE TABLE one (id int)", "CREATE TABLE two (id int)"))
+        ),
+        revision(
+            "bbbb",
+            script(
+                together("ALTER TABLE one ADD a int", "ALTER TABLE two ADD b int"),
+                autocommit(
+                    "CREATE INDEX CONCURRENTLY one_a ON one (a)",
+                    "INSERT INTO one VALUES (1, 1)",
+                ),
+                together("ALTER TABLE one ADD c int"),
+            ),
+            "aaaa",
+        ),
+    )
+    boundaries, catalogs = 0, []
+    while True:
+        with database(postgres_server) as place:
+            lab = _lab(replace(place, port=proxy.port), *revisions)
+            killed = _killed_at(boundaries, lab, proxy)
+            until(partial(_unlocked, lab), seconds=10)
+            lab.up(*(id_ for id_ in ("aaaa", "bbbb") if id_ not in lab.there()))
+            catalogs.append(live.read(lab.url).catalog)
+            assert lab.ask("SELECT count(*) FROM one") == 1
+        if not killed:
+            break
+        boundaries += 1
+
+    assert boundaries >= 15
+    assert all(catalog == catalogs[-1] for catalog in catalogs)
+
+
+def _unlocked(lab: Lab) -> bool:
+    return bool(lab.ask(_LOCKS) == 0)
+
+
+def _killed_at(boundary: int, lab: Lab, proxy: Proxy) -> bool:
+    """Run everything, and kill the process when so many boundaries have gone by."""
+    passed = itertools.count()
+
+    def watch(data: bytes) -> bool:
+        for _ in range(data.count(b"COMMIT\0Z") + data.count(MARK.encode())):
+            if next(passed) == boundary:
+                run.kill()
+                return True
+        return False
+
+    plan = lab.plan("aaaa", "bbbb")
+    # The process takes longer to start than the test to watch.
+    with process(lab, plan) as run:
+        proxy.watch = watch
+        run.communicate()
+        proxy.watch = lambda _: False
+    return bool(run.returncode)

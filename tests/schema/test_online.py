@@ -303,3 +303,39 @@ def test_this_projects_own_history_gives_the_same_catalog_both_ways(
             assert way.run("base", downgrade="allow").heads == ()
 
     assert catalogs[0] == catalogs[1]
+
+
+def test_an_env_with_another_version_table_when_online_is_stopped(
+    project: Project, way: Way, place: Place
+) -> None:
+    """Before anything runs: nobody who plans would find what it did."""
+    place.execute("CREATE SCHEMA tenant")
+    project.revision("aaaa", None, _LIVE.format("one"))
+    env = project.scripts / "env.py"
+    changed = 'connection.exec_driver_sql("SET search_path TO tenant")\n    context.configure('
+    env.write_text(env.read_text().replace("context.configure(connection", f"{changed}connection"))
+
+    with pytest.raises(MigrationError, match=r"keeps its versions in tenant\.alembic_version.*pub"):
+        way.run()
+    assert way.ask("SELECT count(*) FROM pg_tables WHERE tablename = 'one'") == 0
+
+
+@pytest.mark.parametrize("template", ["generic", "async"])
+@pytest.mark.parametrize("named", ["postgresql+psycopg2://u:p@h/d", "postgresql+asyncpg://h/d", ""])
+def test_a_url_of_several_hosts_and_a_driver_that_is_not_installed(
+    tmp_path: Path, place: Place, template: str, named: str
+) -> None:
+    """Whatever alembic.ini names, a synchronous and an asynchronous env.py both get there."""
+    project = from_template(tmp_path, template)
+    ini = tmp_path / "alembic.ini"
+    ini.write_text(ini.read_text().replace("driver://user:pass@localhost/dbname", named))
+    project.revision("aaaa", None, _LIVE.format("one"))
+    way = Way(project.root, place)
+    login, _, where = way.url.rpartition("@")
+    url = f"{login}@127.0.0.1:1,{where}&connect_timeout=5"
+
+    files = history.read(project.root)
+    made = plan.make(files, live.read(url), Policy())
+    outcome = apply.run(made, files, Terms(url=url, folder=project.root))
+
+    assert outcome.heads == ("aaaa",)
