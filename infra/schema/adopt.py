@@ -55,9 +55,7 @@ def refuse_unlike(
         url = asyncio.run(_prepare(server, there))
         made = plan.make(history, Live(), Policy(target=revision))
         apply.run(made, history, apply.Terms(url=url, folder=folder, variable=variable))
-        expected = live.read(
-            url, version_table=history.version_table, version_schema=history.version_schema
-        )
+        expected = live.read_for(history, url)
     different = catalog.compare(_compared(expected), _compared(there))
     if different:
         raise refusals.not_alike(revision, different)

@@ -136,9 +136,7 @@ def _history(asked: argparse.Namespace) -> int:
 def _ledger(asked: argparse.Namespace) -> int:
     place = _asked(asked)
     files = history.read(place.folder, variable=place.options.url_variable)
-    there = live.read(
-        str(place.url), version_table=files.version_table, version_schema=files.version_schema
-    )
+    there = live.read_for(files, str(place.url))
     entries = [asdict(entry) for entry in there.applied.values()]
     lines = (f"{e['at']}  {e['revision']}  {e['message']}  {e['commit'][:12]}" for e in entries)
     _answer(asked, entries, "\n".join(lines) or f"no {ledger.SCHEMA} here, or nothing in it")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 from infra.schema import catalog as catalogs
@@ -14,16 +15,18 @@ from infra.schema.sql import identifier
 from infra.schema.versions import VersionTable
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
     from infra.schema.losses import Loss
+    from infra.schema.model import History
 
-__all__ = ["count", "read", "read_on", "revisions"]
+__all__ = ["count", "read", "read_for", "read_on"]
 
 _CONNECT_SECONDS = 10.0
 _SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 _KEPT = "Nothing was changed."
+_SETTING = re.compile(r"SET\s|SELECT\s+(pg_catalog\.)?set_config\s*\(", re.IGNORECASE)
 
 # A preview neither writes nor waits for long behind somebody's lock. Repeatable read, so that
 # heads, ledger and catalog are of one moment.
@@ -67,24 +70,12 @@ LEFT JOIN pg_catalog.pg_class c ON c.relnamespace = l.oid AND c.relname = 'catal
 """
 
 
-def revisions(url: str) -> tuple[str, ...]:
-    """Ask a database for the rows of its alembic_version, sorted; none where it has none.
-
-    Args:
-        url: libpq URL of the migrator.
-
-    Raises:
-        DatabaseMissingError: The server has no such database.
-        LiveError: No connection, or a refusal.
-    """
-    return read(url, catalog=False).heads
-
-
 def read(
     url: str,
     *,
     version_table: str = "alembic_version",
     version_schema: str = "",
+    prologue: Iterable[str] = (),
     catalog: bool = True,
 ) -> Live:
     """Connect and read; nothing is written, and read rights are enough.
@@ -94,6 +85,8 @@ def read(
         version_table: Name of Alembic's table.
         version_schema: Its schema; empty takes the first of the search_path that is there, as
             Alembic does, and never one further down: that table would be somebody else's.
+        prologue: SQL that env.py sends before the revisions; what sets something for the session
+            (search_path, role) is sent here too, as it decides where the table is.
         catalog: Whether to read the catalog, and the one recorded after the last apply.
 
     Raises:
@@ -101,8 +94,25 @@ def read(
         LiveError: No connection, a server before PostgreSQL 14, a missing right, a table that is
             not Alembic's, or no answer in time.
     """
+    settings = [statement for statement in prologue if _SETTING.match(statement)]
     return asyncio.run(
-        _read(url, version_table=version_table, version_schema=version_schema, catalog=catalog)
+        _read(
+            url,
+            settings,
+            version_table=version_table,
+            version_schema=version_schema,
+            catalog=catalog,
+        )
+    )
+
+
+def read_for(history: History, url: str) -> Live:
+    """Read where the env.py of a history would look; see `read`."""
+    return read(
+        url,
+        version_table=history.version_table,
+        version_schema=history.version_schema,
+        prologue=history.prologue,
     )
 
 
@@ -129,19 +139,30 @@ async def _count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, t
         connection.terminate()  # nothing of it is kept
 
 
-async def _read(url: str, **options: Any) -> Live:
+async def _read(url: str, settings: Iterable[str], **options: Any) -> Live:
     try:
         async with asyncio.timeout(_SECONDS):
             connection = await _connect(url)
             try:
                 if connection.get_server_version().major < unreached.OLDEST:
                     raise unreached.too_old(connection.get_server_version().major, url)
+                await _set(connection, settings, url)
                 return await read_on(connection, place=dsn.place(url), **options)
             finally:
                 await _hang_up(connection)
     except TimeoutError as exc:
         msg = f"{dsn.place(url)} has not answered within {_SECONDS:.0f} s. {_KEPT} Try again."
         raise LiveError(msg) from exc
+
+
+async def _set(connection: Any, settings: Iterable[str], url: str) -> None:
+    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+
+    try:
+        for statement in settings:
+            await connection.execute(statement)
+    except asyncpg.PostgresError as exc:
+        raise _refused(exc, dsn.place(url)) from exc
 
 
 async def _hang_up(connection: Any) -> None:

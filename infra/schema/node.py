@@ -84,7 +84,7 @@ def look(place: Place) -> Look:
     note = "the database is still to be made"
     if place.url is not None:
         try:
-            there = _read(place.url, files)
+            there = live.read_for(files, place.url)
         except DatabaseMissingError:
             note = "the server has no such database yet"
         except LiveError as exc:
@@ -94,10 +94,6 @@ def look(place: Place) -> Look:
     made = plan.make(files, None, place.options.policy)
     made = replace(made, notes=(f"{note}: this is the way from nothing", *made.notes))
     return Look(history=files, live=None, plan=made)
-
-
-def _read(url: str, files: History) -> Live:
-    return live.read(url, version_table=files.version_table, version_schema=files.version_schema)
 
 
 def _seen(place: Place, files: History, there: Live) -> Seen:
@@ -169,7 +165,7 @@ def _answering(place: Place) -> Seen:
     if place.url is None:
         raise LiveError("The URL of the database is not known. Nothing was changed.")
     files = history.read(place.folder, variable=place.options.url_variable)
-    return _seen(place, files, _read(place.url, files))
+    return _seen(place, files, live.read_for(files, place.url))
 
 
 def _settled(place: Place, seen: Seen, say: Say) -> Seen:

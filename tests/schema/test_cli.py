@@ -96,6 +96,24 @@ def test_a_change_by_hand_is_status_2(url: str, files: Path) -> None:
     assert _command("plan", "--drift", "refuse", url=url, folder=files).returncode == 1
 
 
+def test_a_search_path_of_env_py_leads_to_the_tables(url: str, files: Path) -> None:
+    """What env.py sets before the revisions decides where everything is, for a look as well."""
+    Database(url=url).run("CREATE SCHEMA books", "SELECT 1")
+    env = files / "alembic" / "env.py"
+    env.write_text(
+        env.read_text().replace(
+            "        context.run_migrations()",
+            '        context.execute("SET search_path = books")\n        context.run_migrations()',
+        )
+    )
+
+    assert _command("upgrade", url=url, folder=files).returncode == 0
+
+    assert Database(url=url).run("SELECT version_num FROM books.alembic_version") == [("bbb2",)]
+    again = _command("check", url=url, folder=files)
+    assert (again.returncode, again.stdout) == (0, "at bbb2, nothing to do\n")
+
+
 def test_history_needs_no_database(files: Path) -> None:
     """The files alone: ids, messages, which is the head."""
     done = _command("history", folder=files)

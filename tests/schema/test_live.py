@@ -104,7 +104,7 @@ def test_heads_are_the_sorted_rows_of_the_version_table(place: Place) -> None:
     place.execute("INSERT INTO alembic_version VALUES ('b'), ('B'), ('a''c')")
 
     assert _read(place).heads == ("B", "a'c", "b")
-    assert live.revisions(place.url) == ("B", "a'c", "b")
+    assert live.read(place.url, catalog=False).heads == ("B", "a'c", "b")
 
 
 def test_names_may_be_odd(place: Place) -> None:
@@ -463,7 +463,7 @@ def test_a_login_that_is_refused_is_told(place: Place, reader: Place) -> None:
         _clear(caught.value)
         assert not isinstance(caught.value, DatabaseMissingError)
         place.execute(after)
-    assert live.revisions(right) == ()
+    assert live.read(right, catalog=False).heads == ()
     with pytest.raises(DatabaseMissingError, match='"live nowhere" does not exist'):
         live.read(right.replace(place.database.replace(" ", "%20"), "live%20nowhere"))
 
@@ -472,8 +472,14 @@ def test_options_of_libpq_are_understood(place: Place) -> None:
     """A URL that psql takes is taken here, and one for SQLAlchemy too."""
     tail = "sslmode=disable&connect_timeout=5&keepalives=1&application_name=x"
 
-    assert live.revisions(f"{place.url}?{tail}&options=-c%20search_path%3Dpublic") == ()
-    assert live.revisions(place.url.replace("postgresql:", "postgresql+asyncpg:")) == ()
+    assert (
+        live.read(f"{place.url}?{tail}&options=-c%20search_path%3Dpublic", catalog=False).heads
+        == ()
+    )
+    assert (
+        live.read(place.url.replace("postgresql:", "postgresql+asyncpg:"), catalog=False).heads
+        == ()
+    )
 
 
 def _clear(error: LiveError) -> None:
