@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.schema import apply, catalog, live, plan, refusals
 from infra.schema.model import Catalog, Live, Policy
-from infra.schema.sql import identifier, literal
+from infra.schema.statements.sql import identifier, literal
 from infra.servers.throwaway import throwaway
 
 if TYPE_CHECKING:

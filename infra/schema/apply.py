@@ -9,14 +9,15 @@ import uuid
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from infra.schema import compiled, failures, ledger
-from infra.schema.compose import keep, transaction
+from infra.schema import ledger
 from infra.schema.errors import LiveError, LockedError, MigrationError, StoppedError
-from infra.schema.failures import Failure
 from infra.schema.model import Script, Step
-from infra.schema.process import Online
-from infra.schema.progress import Progress
-from infra.schema.session import Identity, Session
+from infra.schema.running import compiled, failures
+from infra.schema.running.compose import keep, transaction
+from infra.schema.running.failures import Failure
+from infra.schema.running.process import Online
+from infra.schema.running.progress import Progress
+from infra.schema.running.session import Identity, Session
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable

@@ -21,11 +21,12 @@ from typing import TYPE_CHECKING, Any
 from alembic import util
 
 from infra.errors import GroundworkError
-from infra.schema import directory, effects, environment, locks, revisions, sources
 from infra.schema.errors import HistoryError
 from infra.schema.model import History, Revision, Script
-from infra.schema.offline import Offline, forbid_connections
-from infra.schema.recorder import Recorder, Rendering, worded
+from infra.schema.rendering import directory, effects, environment, revisions, sources
+from infra.schema.rendering.offline import Offline, forbid_connections
+from infra.schema.rendering.recorder import Recorder, Rendering, worded
+from infra.schema.statements import locks
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,7 +12,7 @@ import json
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
-from infra.schema.sql import array, literal
+from infra.schema.statements.sql import array, literal
 
 if TYPE_CHECKING:
     from infra.schema.model import Catalog, Script, Step

@@ -8,17 +8,18 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from infra.schema import catalog as catalogs
-from infra.schema import dsn, ledger, losses, unreached
+from infra.schema import dsn, ledger, unreached
 from infra.schema.errors import LiveError
 from infra.schema.model import Applied, Catalog, Live, Script
-from infra.schema.sql import identifier
-from infra.schema.versions import VersionTable
+from infra.schema.running.versions import VersionTable
+from infra.schema.statements import losses
+from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from infra.schema.losses import Loss
     from infra.schema.model import History
+    from infra.schema.statements.losses import Loss
 
 __all__ = ["count", "read", "read_for", "read_on"]
 

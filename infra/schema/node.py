@@ -6,10 +6,11 @@ import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from infra.schema import apply, history, live, losses, plan, refusals
+from infra.schema import apply, history, live, plan, refusals
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError, MovedError
 from infra.schema.model import History, Policy
-from infra.schema.progress import Progress, line
+from infra.schema.running.progress import Progress, line
+from infra.schema.statements import losses
 
 if TYPE_CHECKING:
     from collections.abc import Callable

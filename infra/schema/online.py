@@ -20,8 +20,10 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from infra.schema import directory, driver, dsn, environment
-from infra.schema.guard import Guarded, Order
+from infra.schema import dsn
+from infra.schema.rendering import directory, environment
+from infra.schema.running import driver
+from infra.schema.running.guard import Guarded, Order
 
 __all__ = ["main"]
 

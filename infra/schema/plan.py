@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from infra.schema import catalog, refusals
 from infra.schema.graph import Present, closure, ordered
 from infra.schema.model import Applied, History, Live, Plan, Policy, Revision, Script, Step
-from infra.schema.sql import identifier
+from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

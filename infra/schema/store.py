@@ -13,7 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import sources
+from infra.schema.rendering import sources
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,25 +21,8 @@ if TYPE_CHECKING:
 __all__ = ["recall", "remember"]
 
 _TOOLS = ("alembic", "sqlalchemy", "pgvector")
-_OWN = (  # what makes a history; a newer version of it makes another one
-    "alterations",
-    "compiler",
-    "directory",
-    "effects",
-    "environment",
-    "lexer",
-    "literals",
-    "locks",
-    "model",
-    "offline",
-    "recorder",
-    "revisions",
-    "sentence",
-    "sources",
-    "store",
-    "taken",
-    "transactions",
-)
+_OWN = ("compiler.py", "model.py", "store.py", "rendering/*.py", "statements/*.py")
+"""What makes a history; a newer version of it makes another one."""
 
 
 def recall(folder: Path, variable: str) -> dict[str, Any] | None:
@@ -95,7 +78,8 @@ def _same(entry: Mapping[str, Any]) -> bool:
 
 def _tools() -> list[str]:
     here = Path(__file__).parent
-    found = [sources.file_stamp(str(here / f"{name}.py")) for name in _OWN]
+    own = sorted(str(path) for pattern in _OWN for path in here.glob(pattern))
+    found = [sources.file_stamp(path) for path in own]
     found += [sys.version, sys.executable]
     for name in _TOOLS:
         with suppress(PackageNotFoundError):

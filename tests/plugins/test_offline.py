@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import grpc.aio
 import pytest
-from google.protobuf import (  # type: ignore[import-untyped]  # it has no types
+from google.protobuf import (
     json_format,
     struct_pb2,
 )

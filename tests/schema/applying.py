@@ -21,7 +21,7 @@ from tests.migrations.place import Place, quoted
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from infra.schema.progress import Progress
+    from infra.schema.running.progress import Progress
     from tests.conftest import PostgresServer
 
 __all__ = ["Lab", "autocommit", "database", "process", "revision", "script", "together", "until"]

@@ -10,7 +10,7 @@ from typing import Any
 from infra.errors import GroundworkError
 from infra.schema import apply
 from infra.schema.model import History, Plan, Script, Step
-from infra.schema.progress import line
+from infra.schema.running.progress import line
 
 
 def _step(data: dict[str, Any]) -> Step:

@@ -11,7 +11,7 @@ from infra.errors import GroundworkError
 from infra.schema import ledger, live
 from infra.schema.errors import LedgerError, MigrationError, MovedError, StoppedError
 from infra.schema.model import History, Plan
-from infra.schema.progress import line
+from infra.schema.running.progress import line
 from tests.migrations.place import quoted
 from tests.schema.applying import Lab, database, revision, script, together
 

@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from infra.schema import connecting, live
-from infra.schema.compose import MARK
+from infra.schema import live
 from infra.schema.errors import LiveError, LockedError, MigrationError
 from infra.schema.model import History, Part
-from infra.schema.progress import line
+from infra.schema.running import connecting
+from infra.schema.running.compose import MARK
+from infra.schema.running.progress import line
 from tests.schema.applying import (
     Lab,
     autocommit,

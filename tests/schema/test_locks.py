@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from infra.schema.locks import UNKNOWN, Knowledge, derive
+from infra.schema.statements.locks import UNKNOWN, Knowledge, derive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from infra.schema import losses
+from infra.schema.statements import losses
 
 if TYPE_CHECKING:
     from tests.conftest import PostgresServer

@@ -14,7 +14,7 @@ from infra.schema import apply, history, live, plan
 from infra.schema.apply import Terms
 from infra.schema.errors import MigrationError
 from infra.schema.model import Policy
-from infra.schema.progress import line
+from infra.schema.running.progress import line
 from tests.schema.applying import Lab, database, process, until
 from tests.schema.histories.project import TEMPLATES, Project, bare, from_template
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.schema.apply import Outcome
-    from infra.schema.progress import Progress
+    from infra.schema.running.progress import Progress
     from tests.conftest import PostgresServer
     from tests.migrations.place import Place
 

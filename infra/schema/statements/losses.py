@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from infra.schema.lexer import UnfinishedError, split
-from infra.schema.sentence import Sentence
+from infra.schema.statements.lexer import UnfinishedError, split
+from infra.schema.statements.sentence import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from infra.schema.sentence import Name
+    from infra.schema.statements.sentence import Name
 
 __all__ = ["Loss", "counted", "named"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from infra.schema.sql import literal
+from infra.schema.statements.sql import literal
 
 __all__ = ["PATIENCE", "Build", "build", "concurrently", "drops_index", "patience"]
 

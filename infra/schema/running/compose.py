@@ -6,14 +6,14 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from infra.schema.sql import literal
+from infra.schema.statements.sql import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from infra.schema import ledger
     from infra.schema.model import Step
-    from infra.schema.versions import VersionTable
+    from infra.schema.running.versions import VersionTable
 
 __all__ = [
     "MARK",

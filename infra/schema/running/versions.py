@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from infra.schema.sql import array, identifier, literal, quoted_block
+from infra.schema.statements.sql import array, identifier, literal, quoted_block
 
 __all__ = ["MOVED", "WIDTH", "VersionTable"]
 

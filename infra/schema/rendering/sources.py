@@ -32,7 +32,7 @@ _LIBRARIES = tuple(
     for path in {
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
         *site.getsitepackages(),
-        str(Path(__file__).parent),
+        str(Path(__file__).parents[1]),
     }
 )
 _SYSTEM = ("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/usr/", "/var/lib/")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from infra.schema.model import Lock
 
 if TYPE_CHECKING:
-    from infra.schema.sentence import Name, Sentence
+    from infra.schema.statements.sentence import Name, Sentence
 
 __all__ = ["UNKNOWN", "Knowledge", "Taken"]
 

@@ -14,8 +14,8 @@ from alembic.runtime.migration import MigrationStep, RevisionStep
 from alembic.util import CommandError, to_tuple
 from sqlalchemy import event
 
-from infra.schema import indexes
-from infra.schema.sql import array, literal
+from infra.schema.running import indexes
+from infra.schema.statements.sql import array, literal
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping

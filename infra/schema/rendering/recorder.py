@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from infra.schema.lexer import UnfinishedError, closed, split
 from infra.schema.model import Part, Script
-from infra.schema.transactions import objection
+from infra.schema.rendering.transactions import objection
+from infra.schema.statements.lexer import UnfinishedError, closed, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import BYTEA, INTERVAL
 from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg, PGDialect_asyncpg
 from sqlalchemy.exc import CompileError
 
-from infra.schema.recorder import NotRenderableError, by_library
+from infra.schema.rendering.recorder import NotRenderableError, by_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy.sql.compiler import Compiled
     from sqlalchemy.sql.elements import BindParameter
 
-    from infra.schema.recorder import Recorder
+    from infra.schema.rendering.recorder import Recorder
 
 __all__ = ["checked", "register"]
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.errors import MigrationError, MovedError
-from infra.schema.sql import first_line
-from infra.schema.versions import MOVED
+from infra.schema.running.versions import MOVED
+from infra.schema.statements.sql import first_line
 
 if TYPE_CHECKING:
     from infra.schema.model import Step

@@ -7,8 +7,9 @@ import hashlib
 import time
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import dsn, failures, unreached
+from infra.schema import dsn, unreached
 from infra.schema.errors import LockedError
+from infra.schema.running import failures
 
 if TYPE_CHECKING:
     from collections.abc import Callable

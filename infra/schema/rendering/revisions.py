@@ -13,7 +13,7 @@ from alembic.script.revision import RevisionError, RevisionMap
 from alembic.util import CommandError
 
 from infra.schema.errors import HistoryError
-from infra.schema.recorder import worded
+from infra.schema.rendering.recorder import worded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

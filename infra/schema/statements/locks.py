@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.schema import alterations
-from infra.schema.lexer import UnfinishedError, split
-from infra.schema.sentence import Sentence
-from infra.schema.taken import UNKNOWN, Knowledge, Taken
+from infra.schema.statements import alterations
+from infra.schema.statements.lexer import UnfinishedError, split
+from infra.schema.statements.sentence import Sentence
+from infra.schema.statements.taken import UNKNOWN, Knowledge, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

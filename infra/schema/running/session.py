@@ -8,13 +8,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import GroundworkError
-from infra.schema import catalog, connecting, failures, ledger, unreached
-from infra.schema.compose import MARK, PROLOGUE, RESET, Frame, Text, keep, timeouts
-from infra.schema.connecting import Lock
+from infra.schema import catalog, ledger, unreached
 from infra.schema.dsn import place
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError
-from infra.schema.sql import first_line, identifier
-from infra.schema.versions import WIDTH, VersionTable
+from infra.schema.running import connecting, failures
+from infra.schema.running.compose import MARK, PROLOGUE, RESET, Frame, Text, keep, timeouts
+from infra.schema.running.connecting import Lock
+from infra.schema.running.versions import WIDTH, VersionTable
+from infra.schema.statements.sql import first_line, identifier
 
 if TYPE_CHECKING:
     from collections.abc import Callable

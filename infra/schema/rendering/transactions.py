@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from infra.schema.sentence import Sentence
+from infra.schema.statements.sentence import Sentence
 
 __all__ = ["objection"]
 

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra.schema import ledger
-from infra.schema.compose import keep, transaction
-from infra.schema.pieces import Pieces
+from infra.schema.running.compose import keep, transaction
+from infra.schema.running.pieces import Pieces
 
 if TYPE_CHECKING:
     from infra.schema.model import Step
-    from infra.schema.session import Session
+    from infra.schema.running.session import Session
 
 __all__ = ["run"]
 

@@ -14,8 +14,8 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.inspection import _inspects
 from sqlalchemy.schema import DDLElement
 
-from infra.schema import literals
-from infra.schema.recorder import NotRenderableError, become, by_library
+from infra.schema.rendering import literals
+from infra.schema.rendering.recorder import NotRenderableError, become, by_library
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from alembic.script import ScriptDirectory
     from sqlalchemy.engine import Connection, Dialect
 
-    from infra.schema.recorder import Recorder
+    from infra.schema.rendering.recorder import Recorder
 
 __all__ = ["Offline", "forbid_connections"]
 

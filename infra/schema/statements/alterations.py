@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from infra.schema.sentence import Sentence
+    from infra.schema.statements.sentence import Sentence
 
 __all__ = ["mode"]
 

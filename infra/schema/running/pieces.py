@@ -13,16 +13,17 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Literal
 
-from infra.schema import indexes, ledger
-from infra.schema.compose import Text, keep, transaction
-from infra.schema.failures import Failure, Reason
-from infra.schema.sql import literal
+from infra.schema import ledger
+from infra.schema.running import indexes
+from infra.schema.running.compose import Text, keep, transaction
+from infra.schema.running.failures import Failure, Reason
+from infra.schema.statements.sql import literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.schema.model import Step
-    from infra.schema.session import Session
+    from infra.schema.running.session import Session
 
 __all__ = ["Pieces"]
 

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from alembic.config import Config
 
-from infra.schema import sources
+from infra.schema.rendering import sources
 
 if TYPE_CHECKING:
-    from infra.schema.directory import Directory
+    from infra.schema.rendering.directory import Directory
 
 __all__ = ["enter"]
 
@@ -48,5 +48,5 @@ def _leave_own_package() -> None:
     package = __name__.partition(".")[0]
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]
-    own = Path(__file__).resolve().parents[2]
+    own = Path(__file__).resolve().parents[3]
     sys.path[:] = [path for path in sys.path if Path(path).resolve() != own]

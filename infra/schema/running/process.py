@@ -11,17 +11,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.schema import ledger
-from infra.schema.connecting import lock_key
 from infra.schema.dsn import redacted
-from infra.schema.failures import Failure, Reason
+from infra.schema.running.connecting import lock_key
+from infra.schema.running.failures import Failure, Reason
 
 if TYPE_CHECKING:
     from infra.schema.model import Step
-    from infra.schema.session import Session
+    from infra.schema.running.session import Session
 
 __all__ = ["Online"]
 
-_ROOT = Path(__file__).parents[2]
+_ROOT = Path(__file__).parents[3]
 _LINE_BYTES = 2**26  # an order holds the revision's downgrade
 _SECONDS = 5.0
 _NOISE_LINES = 20

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.schema.recorder import NotRenderableError
-from infra.schema.sources import is_project
+from infra.schema.rendering.recorder import NotRenderableError
+from infra.schema.rendering.sources import is_project
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from types import FrameType
 
-    from infra.schema.recorder import Recorder
+    from infra.schema.rendering.recorder import Recorder
 
 __all__ = ["Clock", "forbid"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.schema.lexer import Token, tokens
+from infra.schema.statements.lexer import Token, tokens
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

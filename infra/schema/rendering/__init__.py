@@ -1,0 +1,1 @@
+"""How Alembic's files become SQL without a database."""
