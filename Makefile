@@ -6,10 +6,10 @@ TOOLCHAIN = $(PYTHON) -m toolchain
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview revision refresh down url psql test lint format diagram bench lock status
+.PHONY: help up preview revision refresh down url psql test test-long lint format diagram bench lock status
 
 help: ## Show this menu
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
 
 up: ## From nothing to a migrated PostgreSQL 17; again: only what changed
 	@$(TOOLCHAIN) up --stack $(STACK)
@@ -34,10 +34,15 @@ url: ## Print the application's URL (with its password)
 psql: ## Open psql as the application
 	@$(TOOLCHAIN) psql --stack $(STACK)
 
-test: ## Run all tests, on the real engine and a real PostgreSQL 17
+test: LONG = not long
+test-long: LONG = long
+
+test: ## Run the tests, on the real engine and a real PostgreSQL 17
+test-long: ## Run those that take longer
+test test-long:
 	@$(TOOLCHAIN) venv --dev
 	@$(TOOLCHAIN) install --plugin postgresql
-	@.venv/bin/python -m pytest -n 2 --dist loadfile $(TESTS)
+	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "$(LONG)" $(TESTS)
 
 lint: ## Check style and types
 	@$(TOOLCHAIN) venv --dev

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import asyncpg
 
+from tests.engine import histories
 from tests.engine.project import Project
 
 if TYPE_CHECKING:
@@ -90,3 +91,13 @@ class Node(Project):
         resources = json.loads(self.state())["checkpoint"]["latest"]["resources"]
         (found,) = [each for each in resources if each["urn"].endswith("::schema")]
         return dict(found)
+
+    def add_fourth(self) -> None:
+        """Give the files one more revision than the three of the tests."""
+        histories.add(
+            self.migrations,
+            "ddd4",
+            "ccc3",
+            "op.execute('CREATE TABLE two (id int)')",
+            "op.execute('DROP TABLE two')",
+        )

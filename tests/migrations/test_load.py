@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from .place import Place
 
+pytestmark = pytest.mark.long
+
 _SEED = 17
 _BEFORE_VECTOR_INDEXES = "83c01ef4c8fc"
 _CLIENTS = client_ids(seed=_SEED)

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tests.conftest import PostgresServer
     from tests.migrations.place import Place
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def place(postgres_server: PostgresServer) -> Iterator[Place]:
