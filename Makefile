@@ -9,7 +9,7 @@ TESTS ?= tests
 .PHONY: help up preview revision refresh down url psql test test-long lint format diagram bench lock status
 
 help: ## Show this menu
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
 
 up: ## From nothing to a migrated PostgreSQL 17; again: only what changed
 	@$(TOOLCHAIN) up --stack $(STACK)
