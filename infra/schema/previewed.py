@@ -15,12 +15,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra import cancellation
+
 if TYPE_CHECKING:
     from infra.schema.model import Plan
 
 __all__ = ["differs", "remember"]
-
-_GENERATIONS = 8  # provider, its shell, the engine; and what a user may put between
 
 
 def remember(resource: str, plan: Plan, *, exact: bool) -> None:
@@ -59,28 +59,12 @@ def differs(resource: str, plan: Plan) -> bool:
 
 
 def _note(resource: str) -> Path | None:
-    engine = _engine()
+    engine = cancellation.engine()
     if engine is None:
         return None
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = hashlib.sha256(resource.encode()).hexdigest()[:16]
     return cache / "groundwork" / "previewed" / f"{engine}-{name}"
-
-
-def _engine() -> str | None:
-    """Name the engine above this process by id and start, so that no later one has its name."""
-    pid = os.getppid()
-    for _ in range(_GENERATIONS):
-        try:
-            # The name is in brackets and may hold anything; the fields come after the last one.
-            name, _, rest = Path(f"/proc/{pid}/stat").read_text().rpartition(")")
-        except OSError:  # no /proc here, or nobody above
-            return None
-        fields = rest.split()
-        if name.partition("(")[2] == "pulumi":
-            return f"{pid}-{fields[19]}"
-        pid = int(fields[1])
-    return None
 
 
 def _sweep(folder: Path) -> None:

@@ -259,8 +259,14 @@ def test_a_failing_revision_is_undone_and_the_next_up_goes_on(
     assert node.outputs()["revision"] == "ddd4"
 
 
-def test_ctrl_c_ends_between_two_revisions(make_node: Callable[..., Node]) -> None:
-    """The running revision is finished, the next is not begun, and the next `up` goes on."""
+@pytest.mark.parametrize("ended", [signal.SIGINT, signal.SIGKILL])
+def test_an_engine_that_ends_ends_between_two_revisions(
+    make_node: Callable[..., Node], ended: signal.Signals
+) -> None:
+    """After Ctrl-C or kill -9 the running revision is finished, the next is not begun.
+
+    The next `up` goes on from there.
+    """
     node = make_node()
     slow = node.migrations / "alembic" / "versions" / "bbb2_.py"
     slow.write_text(
@@ -284,11 +290,15 @@ def test_ctrl_c_ends_between_two_revisions(make_node: Callable[..., Node]) -> No
     while node.database.run(sleeping) == [(0,)] and time.monotonic() < deadline:
         time.sleep(0.1)
 
-    run.send_signal(signal.SIGINT)
+    run.send_signal(ended)
     text, _ = run.communicate(timeout=60)
+    while node.database.run(sleeping) != [(0,)] and time.monotonic() < deadline:
+        time.sleep(0.1)
+    time.sleep(1)  # in which the next revision would have been there
 
     assert run.returncode != 0
     assert node.database.run("SELECT version_num FROM alembic_version") == [("bbb2",)], text
+    node.pulumi("cancel", "--yes", "--stack", "test", check=False)  # the lock of a killed engine
     node.up("--refresh")
     assert node.outputs()["revision"] == "ccc3"
 
