@@ -7,11 +7,9 @@ or `error`.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import os
-import signal
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -21,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 from alembic import util
 
 from infra.errors import GroundworkError
+from infra.schema import child
 from infra.schema.errors import HistoryError
 from infra.schema.model import History, Revision, Script
 from infra.schema.rendering import directory, effects, environment, revisions, sources
@@ -38,7 +37,6 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 
 # Leads nowhere. The driver is one that both a synchronous and an asynchronous engine can be made
 # with, and every part is there that an env.py may want to take out of it.
@@ -50,7 +48,7 @@ _CHANGES = "it renders something else each time: a random value, or an order tha
 def main() -> int:
     """Do what standard input says; the exit status is 1 where that failed."""
     task = json.load(sys.stdin)
-    _die_with(task["parent"])
+    child.end_with(task["parent"])
     # Whatever env.py or a revision prints must not come between us and the caller.
     answer_to = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
@@ -61,14 +59,6 @@ def main() -> int:
     with answer_to:
         json.dump(answer, answer_to)
     return 1 if "error" in answer else 0
-
-
-def _die_with(parent: int) -> None:
-    """Let the kernel end this process with the one that waits for it."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before the kernel knew
-        sys.exit(1)
 
 
 def _compile(folder: Path, variable: str) -> dict[str, Any]:

@@ -7,10 +7,8 @@ Reads JSON from standard input, a line each: first the task with `folder`, `vari
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
-import signal
 import sys
 from pathlib import Path
 from typing import Any
@@ -20,14 +18,13 @@ from alembic.script import ScriptDirectory
 from alembic.util import CommandError
 from sqlalchemy.exc import DBAPIError
 
-from infra.schema import dsn
+from infra.schema import child, dsn
 from infra.schema.rendering import directory, environment
 from infra.schema.running import driver
 from infra.schema.running.guard import Guarded, Order
 
 __all__ = ["main"]
 
-_PR_SET_PDEATHSIG = 1  # prctl(2)
 _INTEGRITY = "23"  # the class of errors whose detail quotes rows
 
 
@@ -40,7 +37,7 @@ def main() -> int:
     os.dup2(nothing, sys.stdin.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     task = json.loads(asked.readline())
-    _die_with(task["parent"])
+    child.end_with(task["parent"])
     project: _Project | None = None
     for line in asked:
         try:
@@ -52,18 +49,6 @@ def main() -> int:
         answers.write(f"{json.dumps(answer)}\n")
         answers.flush()
     return 0
-
-
-def _die_with(parent: int) -> None:
-    """Let the kernel end this process with the one that waits for it.
-
-    PostgreSQL then undoes the revision that was running, and the next run does not meet a
-    migration that nobody knows of.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != parent:  # it went before the kernel knew
-        sys.exit(1)
 
 
 class _Project:

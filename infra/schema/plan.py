@@ -185,7 +185,7 @@ def _back(
     lost = [live.applied.get(id_, Applied(revision=id_)) for id_ in order]
     if policy.downgrade == "refuse":
         raise refusals.downgrade(history, lost)
-    scripts = [_undo(history, live, id_) for id_ in reversed(order)]
+    scripts = [_undo(history, live, id_, policy) for id_ in reversed(order)]
     stuck = [id_ for id_, script in zip(reversed(order), scripts, strict=True) if script is None]
     if stuck:
         raise refusals.no_way_back(history, live, stuck)
@@ -196,14 +196,14 @@ def _back(
     ]
 
 
-def _undo(history: History, live: Live, id_: str) -> Script | None:
+def _undo(history: History, live: Live, id_: str, policy: Policy) -> Script | None:
     """Give what takes a revision back; what was rendered when it ran goes first."""
     entry, revision = live.applied.get(id_), history.by_id.get(id_)
+    here = revision is not None and not revision.downgrade.absent
     if entry is not None and entry.sha256 and not entry.downgrade.live:
-        return entry.downgrade
-    if revision is None or revision.downgrade.absent:
-        return None
-    return revision.downgrade
+        # Through env.py it can go only with its file.
+        return _sent(entry.downgrade, policy) if here else entry.downgrade
+    return _sent(revision.downgrade, policy) if revision is not None and here else None
 
 
 def _down(history: History, live: Live, present: Present, id_: str, script: Script) -> Step:
@@ -213,42 +213,39 @@ def _down(history: History, live: Live, present: Present, id_: str, script: Scri
     )
     before = present.heads
     present.remove(id_)
-    return Step(
-        revision=id_,
-        direction="down",
-        message=revision.message,
-        script=script,
-        before=before,
-        after=present.heads,
-        file=revision.file,
-        sha256=revision.sha256,
-        needs=revision.needs,
-        lock_timeout=revision.lock_timeout,
-        statement_timeout=revision.statement_timeout,
-        again=not entry.finished,
-    )
+    step = _step(revision, script, before, present.heads)
+    return replace(step, direction="down", again=not entry.finished)
 
 
 def _up(present: Present, revision: Revision, entry: Applied | None, policy: Policy) -> Step:
-    script = revision.upgrade
-    if policy.apply == "online" and not script.live:
-        script = replace(script, live="the stack says apply: online")
     before = present.heads
     present.add(revision.id)
+    step = _step(revision, _sent(revision.upgrade, policy), before, present.heads)
+    return replace(step, undo=revision.downgrade, again=entry is not None and not entry.finished)
+
+
+def _sent(script: Script, policy: Policy) -> Script:
+    """Give a script as the stack wants it to run."""
+    if policy.apply == "compiled" or script.live:
+        return script
+    return replace(script, live="the stack says apply: online")
+
+
+def _step(
+    revision: Revision, script: Script, before: tuple[str, ...], after: tuple[str, ...]
+) -> Step:
     return Step(
         revision=revision.id,
         direction="up",
         message=revision.message,
         script=script,
         before=before,
-        after=present.heads,
+        after=after,
         file=revision.file,
         sha256=revision.sha256,
         needs=revision.needs,
-        undo=revision.downgrade,
         lock_timeout=revision.lock_timeout,
         statement_timeout=revision.statement_timeout,
-        again=entry is not None and not entry.finished,
     )
 
 

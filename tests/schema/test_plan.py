@@ -420,9 +420,26 @@ def test_an_interrupted_revision_is_run_again() -> None:
 
 def test_online_sends_everything_through_env_py() -> None:
     """With apply: online nothing is sent as rendered, and the preview says why."""
-    made = plan.make(_line(2), Live(), Policy(apply="online"))
+    history = _line(2)
+    up = plan.make(history, Live(), Policy(apply="online"))
+    down = plan.make(
+        history,
+        _live(history, "rev0001"),
+        Policy(apply="online", target="base", downgrade="allow"),
+    )
 
-    assert all("apply: online" in step.script.live for step in made.steps)
+    assert len(up.steps) == len(down.steps) == 2
+    assert all("apply: online" in step.script.live for step in (*up.steps, *down.steps))
+
+
+def test_online_takes_back_by_the_ledger_what_has_no_file() -> None:
+    """Env.py can't run a revision that the checkout lacks."""
+    newer = _line(2)
+
+    policy = Policy(apply="online", downgrade="allow")
+    (step,) = plan.make(_line(1), _live(newer, "rev0001"), policy).steps
+
+    assert step.script == newer.revisions[1].downgrade
 
 
 def _drifted(before: dict[str, str], after: dict[str, str]) -> Live:
