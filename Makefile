@@ -58,9 +58,10 @@ diagram: ## Draw the entity diagram of docs/schema.md from the models
 	@$(TOOLCHAIN) venv --dev
 	@.venv/bin/python -m docs.diagram
 
-bench: ## Measure a second `make up` against the engine's own floor
+bench: ## Measure against floors: a second `make up`, a history of 300 revisions
 	@$(TOOLCHAIN) venv --dev
 	@.venv/bin/python -m bench.second_up
+	@.venv/bin/python -m bench.apply_history
 
 lock: ## Spread the versions of pyproject.toml into the lock files
 	@$(TOOLCHAIN) venv --dev
