@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra import cancellation
+from toolchain import cache
+from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
     from infra.schema.model import Plan
@@ -34,10 +35,11 @@ def remember(resource: str, plan: Plan, *, exact: bool) -> None:
     note = _note(resource)
     if note is None:
         return
-    note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _sweep(note.parent)
     steps = [step.digest for step in plan.steps]
-    note.write_text(json.dumps({"digest": plan.digest, "exact": exact, "steps": steps}))
+    with suppress(OSError):  # nor for a cache that can't be written
+        note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        _sweep(note.parent)
+        note.write_text(json.dumps({"digest": plan.digest, "exact": exact, "steps": steps}))
 
 
 def differs(resource: str, plan: Plan) -> bool:
@@ -51,7 +53,7 @@ def differs(resource: str, plan: Plan) -> bool:
         return False
     try:
         shown = json.loads(note.read_text())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return False
     if shown["exact"]:
         return bool(shown["digest"] != plan.digest)
@@ -62,9 +64,10 @@ def _note(resource: str) -> Path | None:
     engine = cancellation.engine()
     if engine is None:
         return None
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     name = hashlib.sha256(resource.encode()).hexdigest()[:16]
-    return cache / "groundwork" / "previewed" / f"{engine}-{name}"
+    with suppress(ToolchainError):  # no home folder: a preview is not refused for that
+        return cache.folder("previewed") / f"{engine}-{name}"
+    return None
 
 
 def _sweep(folder: Path) -> None:

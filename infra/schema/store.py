@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.rendering import sources
+from toolchain import cache
+from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -37,7 +39,7 @@ def recall(folder: Path, variable: str) -> dict[str, Any] | None:
         if entry["tools"] != _tools() or not _same(entry):
             return None
         history: dict[str, Any] = entry["history"]
-    except (OSError, RuntimeError, ValueError, LookupError, TypeError):
+    except (OSError, ToolchainError, ValueError, LookupError, TypeError):
         return None
     return history
 
@@ -64,7 +66,7 @@ def remember(folder: Path, variable: str, answer: Mapping[str, Any], *, since: i
         "environment": sources.environment_stamp(answer["variables"], salt),
         "history": answer["history"],
     }
-    with suppress(OSError, RuntimeError):
+    with suppress(OSError, ToolchainError):
         _write(_path(folder, variable), json.dumps(entry))
 
 
@@ -95,10 +97,8 @@ def _changed_at(path: str) -> int:
 
 
 def _path(folder: Path, variable: str) -> Path:
-    home = os.environ.get("XDG_CACHE_HOME", "")
-    cache = Path(home) if Path(home).is_absolute() else Path.home() / ".cache"
     key = hashlib.sha256(f"{folder.absolute()}\0{variable}".encode(errors="surrogateescape"))
-    return cache / "groundwork" / "histories" / f"{key.hexdigest()[:32]}.json"
+    return cache.folder("histories") / f"{key.hexdigest()[:32]}.json"
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -268,6 +269,43 @@ def test_a_lock_timeout_of_a_live_revision_is_tried_again(project: Project, way:
     assert way.run().heads == ("aaaa",)
     again = [line(told) for told in way.told if told.state == "again"]
     assert [text.partition(";")[0] for text in again] == ["1/1 aaaa made by a test: no"]
+
+
+def test_no_process_list_shows_the_password(project: Project, way: Way) -> None:
+    """While a revision runs live, no command line and no environment of a start has it."""
+    role, secret = f"role_{uuid.uuid4().hex}", f"kept-{uuid.uuid4().hex}"
+    asker = way.place
+    asker.execute(f"CREATE ROLE {role} SUPERUSER LOGIN PASSWORD '{secret}'")
+    way.place = asker.as_user(role, secret)
+    project.revision(
+        "aaaa",
+        None,
+        """
+        from pathlib import Path
+        started = []
+        for name in ("cmdline", "environ"):
+            for path in Path("/proc").glob(f"[0-9]*/{name}"):
+                try:
+                    started.append(path.read_bytes().hex())
+                except OSError:
+                    pass
+        op.get_bind().execute(sa.text("CREATE TABLE started (what text)"))
+        op.bulk_insert(sa.table("started", sa.column("what")), [{"what": w} for w in started])
+        """,
+    )
+
+    try:
+        way.run()
+        started = [bytes.fromhex(row[0]) for row in asker.fetch("SELECT what FROM started")]
+    finally:
+        asker.execute(
+            f"REASSIGN OWNED BY {role} TO CURRENT_USER",
+            f"DROP OWNED BY {role}",
+            f"DROP ROLE {role}",
+        )
+
+    assert any(b"infra.schema.online" in each for each in started)
+    assert not [each for each in started if secret.encode() in each]
 
 
 def test_the_process_ends_with_its_caller(project: Project, way: Way) -> None:
