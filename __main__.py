@@ -28,6 +28,7 @@ def main() -> None:
         url=database.migrator_url,
         migrations=chosen.migrations,
         options=chosen.schema,
+        binaries=chosen.postgres_bin,
         opts=pulumi.ResourceOptions(
             depends_on=database.ready,
             # What is inside goes with the server, or with the database in it.

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Schema", "SchemaProvider"]
 
 # Given by the program, and kept in the state: `read` and `delete` have nothing else to go by.
-_GIVEN = ("url", "migrations", "options", "stack", "urn")
+_GIVEN = ("url", "migrations", "options", "stack", "urn", "binaries")
 _TYPE = "pulumi-python:dynamic/groundwork:Schema"
 
 
@@ -50,9 +50,20 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
         url: pulumi.Input[str],
         migrations: Path,
         options: Options,
+        binaries: str = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare that the database at `url` (secret) is where `migrations` lead it."""
+        """Declare that the database at `url` (secret) is where `migrations` lead it.
+
+        Args:
+            name: Of the resource.
+            url: libpq URL of the migrator.
+            migrations: Folder with Alembic's configuration.
+            options: How to act.
+            binaries: Folder with PostgreSQL's programs, for a throwaway server where one is
+                needed; empty uses the machine's or fetches them.
+            opts: The engine's.
+        """
         stack, project = pulumi.get_stack(), pulumi.get_project()
         inputs = {
             "url": url,
@@ -60,6 +71,7 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
             "migrations": os.path.relpath(migrations),
             "options": options.dump(),
             "stack": f"{project}/{stack}",
+            "binaries": binaries,
             # A provider isn't told the URN, and shows its progress under it.
             "urn": f"urn:pulumi:{stack}::{project}::{_TYPE}::{name}",
             "preview": pulumi.runtime.is_dry_run(),
@@ -107,7 +119,7 @@ class SchemaProvider(Provider):
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Tell what the database has; without a database there is no schema."""
-        given = {key: props[key] for key in _GIVEN}
+        given = {key: props.get(key) for key in _GIVEN}
         try:
             seen = node.look(_place(given))
         except GroundworkError as exc:
@@ -123,16 +135,19 @@ class SchemaProvider(Provider):
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Leave the schema of a database that stays, unless the stack says to take it back."""
         cancellation.listen()
-        with Row(props["urn"]) as row:
+        with Row(props.get("urn", "")) as row:
             node.leave(_place(props), say=row.say, cancelled=cancellation.requested)
 
 
 def _place(props: dict[str, Any]) -> node.Place:
+    """Say where; a state of an earlier version lacks what came later."""
+    options = props.get("options")
     return node.Place(
         folder=Path(props["migrations"]),
         url=props["url"] if known(props["url"]) else None,
-        options=Options.of(props["options"]),
-        stack=props["stack"],
+        options=Options.of(options) if options else Options(),
+        stack=props.get("stack") or "",
+        binaries=props.get("binaries") or "",
     )
 
 
