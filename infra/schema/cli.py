@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -136,10 +135,9 @@ def _history(asked: argparse.Namespace) -> int:
 def _ledger(asked: argparse.Namespace) -> int:
     place = _asked(asked)
     files = history.read(place.folder, variable=place.options.url_variable)
-    there = live.read_for(files, str(place.url))
-    entries = [asdict(entry) for entry in there.applied.values()]
-    lines = (f"{e['at']}  {e['revision']}  {e['message']}  {e['commit'][:12]}" for e in entries)
-    _answer(asked, entries, "\n".join(lines) or f"no {ledger.SCHEMA} here, or nothing in it")
+    events = live.events_for(files, str(place.url))
+    lines = [view.event(event) for event in events]
+    _answer(asked, events, "\n".join(lines) or f"no {ledger.SCHEMA} here, or nothing in it")
     return DONE
 
 

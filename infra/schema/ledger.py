@@ -21,6 +21,7 @@ __all__ = [
     "APPLIED",
     "CREATE",
     "DONE",
+    "EVENTS",
     "EXISTS",
     "KEY",
     "MISSING_RIGHTS",
@@ -106,6 +107,17 @@ WHERE version_table = $1
 ORDER BY revision, id DESC
 """
 """The last event of each revision; it is there unless that is a 'down' that is done."""
+
+EVENTS = """
+SELECT to_char(started_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS at,
+       direction, state, revision, message, file, sha256,
+       extract(epoch FROM finished_at - started_at)::float8 AS seconds,
+       login, role, stack, commit, plan
+FROM schema_ledger.events
+WHERE version_table = format('%I.%I', coalesce(nullif($2::text, ''), current_schema()), $1::text)
+ORDER BY id
+"""
+"""All that was ever run, in order; $1 names the version table, $2 its schema, or is empty."""
 
 RECORDED = "SELECT heads, format, objects FROM schema_ledger.catalogs WHERE version_table = $1"
 

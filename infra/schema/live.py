@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from infra.schema.model import History
     from infra.schema.statements.losses import Loss
 
-__all__ = ["count", "read", "read_for", "read_on"]
+__all__ = ["count", "events_for", "read", "read_for", "read_on"]
 
 _CONNECT_SECONDS = 10.0
 _SECONDS = 60.0
@@ -95,11 +95,10 @@ def read(
         LiveError: No connection, a server before PostgreSQL 14, a missing right, a table that is
             not Alembic's, or no answer in time.
     """
-    settings = [statement for statement in prologue if _SETTING.match(statement)]
     return asyncio.run(
         _read(
             url,
-            settings,
+            _settings(prologue),
             version_table=version_table,
             version_schema=version_schema,
             catalog=catalog,
@@ -115,6 +114,35 @@ def read_for(history: History, url: str) -> Live:
         version_schema=history.version_schema,
         prologue=history.prologue,
     )
+
+
+def events_for(history: History, url: str) -> list[dict[str, Any]]:
+    """List what the ledger has of a history, from the first event to the last; empty without one.
+
+    Raises:
+        LiveError: As for `read`.
+    """
+    return asyncio.run(_events(history, url))
+
+
+async def _events(history: History, url: str) -> list[dict[str, Any]]:
+    import asyncpg  # noqa: PLC0415 - 160 ms, as in _connect
+
+    connection = await _connect(url)
+    try:
+        await _set(connection, _settings(history.prologue), url)
+        if not await connection.fetchval(ledger.EXISTS):
+            return []
+        place = (history.version_table, history.version_schema)
+        return [dict(row) for row in await connection.fetch(ledger.EVENTS, *place)]
+    except asyncpg.PostgresError as exc:
+        raise _refused(exc, dsn.place(url)) from exc
+    finally:
+        await _hang_up(connection)
+
+
+def _settings(prologue: Iterable[str]) -> list[str]:
+    return [statement for statement in prologue if _SETTING.match(statement)]
 
 
 def count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, tuple[Loss, ...]]:

@@ -8,15 +8,28 @@ from infra.schema import catalog
 from infra.schema.model import Plan
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from infra.schema.model import History, Script, Step
 
-__all__ = ["BLIND", "blind", "brief", "history", "pending", "properties", "summary", "text"]
+__all__ = [
+    "BLIND",
+    "blind",
+    "brief",
+    "event",
+    "history",
+    "pending",
+    "properties",
+    "summary",
+    "text",
+]
 
 BLIND = "can't be told"
 """How the line of a plan begins where the database could not be asked."""
 
 _LOCKS = 6
 _BRIEF = 20
+_SHORT = 12
 
 
 def properties(plan: Plan) -> dict[str, Any]:
@@ -142,3 +155,11 @@ def history(files: History) -> str:
         head = "  (head)" if revision.id in files.heads else ""
         lines.append(f"{revision.id}  {revision.message}{head}{how}")
     return "\n".join(lines) or "no revisions"
+
+
+def event(row: Mapping[str, Any]) -> str:
+    """Say a row of the ledger in a line: when, what, how long, and who ran it from where."""
+    begun = " (not finished)" if row["state"] == "begun" else ""
+    who = " ".join(filter(None, (row["login"], row["stack"], row["commit"][:_SHORT])))
+    what = f"{row['direction']:5} {row['revision']}  {row['message']}{begun}"
+    return f"{row['at']}  {what}  {row['seconds']:.1f} s  {who}"

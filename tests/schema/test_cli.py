@@ -124,14 +124,23 @@ def test_history_needs_no_database(files: Path) -> None:
     assert revisions[0]["upgrade"]["parts"][0]["statements"] == ["CREATE TABLE one (id int)"]
 
 
-def test_ledger_lists_what_the_database_remembers(url: str, files: Path) -> None:
-    """Nothing at first; then each revision with its time."""
+def test_ledger_lists_all_that_was_ever_run(url: str, files: Path) -> None:
+    """Nothing at first; then each revision up and down, with time, seconds and login."""
     assert "nothing in it" in _command("ledger", url=url, folder=files).stdout
     _command("upgrade", url=url, folder=files)
+    _command("upgrade", "--revision", "aaa1", "--downgrade", "allow", url=url, folder=files)
 
     lines = _command("ledger", url=url, folder=files).stdout.splitlines()
+    events = json.loads(_command("ledger", "--json", url=url, folder=files).stdout)
 
-    assert [line.split()[1] for line in lines] == ["aaa1", "bbb2"]
+    assert [line.split()[1:3] for line in lines] == [
+        ["up", "aaa1"],
+        ["up", "bbb2"],
+        ["down", "bbb2"],
+    ]
+    assert "message of bbb2" in lines[2]
+    assert [event["state"] for event in events] == ["done"] * 3
+    assert all(event["seconds"] >= 0 and event["login"] and event["plan"] for event in events)
 
 
 @pytest.mark.parametrize(
