@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
@@ -11,52 +9,21 @@ import pulumi
 import pulumi_postgresql as postgresql
 
 from infra.password import Password
+from infra.roles import role_names
 
 if TYPE_CHECKING:
     from infra.servers import Endpoint
 
-__all__ = ["APP_SCHEMA", "EXTENSION_SCHEMA", "Database", "Roles", "role_names", "url"]
+__all__ = ["APP_SCHEMA", "EXTENSION_SCHEMA", "Database", "url"]
 
 # What migrations make lives in the first, what an administrator installs in the second: an
 # extension is never in the way of a schema that is dumped, compared or dropped.
 APP_SCHEMA = "app"
 EXTENSION_SCHEMA = "ext"
 
-_NAME_BYTES = 63
 # One by one, since ALL means something else in every version (17 added MAINTAIN).
 _TABLE_PRIVILEGES = ("SELECT", "INSERT", "UPDATE", "DELETE")
 _SEQUENCE_PRIVILEGES = ("USAGE", "SELECT", "UPDATE")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Roles:
-    """The names of the three roles.
-
-    Attributes:
-        owner: Owns database and objects; nobody logs in as it.
-        migrator: Logs in for migrations and then acts as the owner.
-        app: Logs in for the application; reads and writes rows, makes nothing.
-    """
-
-    owner: str
-    migrator: str
-    app: str
-
-
-def role_names(database: str) -> Roles:
-    """Name the roles after their database, since roles are shared by a whole cluster.
-
-    A name that would be longer than PostgreSQL's 63 bytes is cut and told apart by a digest.
-    """
-
-    def name(suffix: str) -> str:
-        whole = f"{database}_{suffix}"
-        if len(whole.encode()) <= _NAME_BYTES:
-            return whole
-        tail = f"_{hashlib.sha256(database.encode()).hexdigest()[:8]}_{suffix}"
-        return database.encode()[: _NAME_BYTES - len(tail)].decode(errors="ignore") + tail
-
-    return Roles(owner=name("owner"), migrator=name("migrator"), app=name("app"))
 
 
 def url(*, user: str, password: str, host: str, port: int, database: str, sslmode: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,25 @@ if TYPE_CHECKING:
 
     from infra.settings import Settings
 
-__all__ = ["TARGETS", "Endpoint", "provision"]
+__all__ = ["TARGETS", "Endpoint", "Found", "provision"]
 
 # A target is a module here with `provision(settings) -> Endpoint`; loaded when it is chosen.
 TARGETS = ("embedded",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What an existing server had already when the program began.
+
+    Attributes:
+        roles: Names of roles to take over.
+        database: Whether the database is to be taken over.
+        extension_schema: Where `vector` is installed; "" where it isn't.
+    """
+
+    roles: frozenset[str] = frozenset()
+    database: bool = False
+    extension_schema: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,31 +37,41 @@ class Endpoint:
     """A PostgreSQL server that answers `SELECT 1` over TCP.
 
     Attributes:
-        host: Name or address to connect to.
-        port: TCP port.
+        host: Name or address to administer it through.
+        port: TCP port of that.
+        addresses: "HOST:PORT", or several with commas, as they stand in a URL.
         user: Admin user.
         password: The admin's password; secret.
         sslmode: In libpq's words, "disable" or "verify-full" for example.
+        sslrootcert: Path of the file that the server's certificate is checked with; "" for none.
+        session_attrs: libpq's target_session_attrs where there are several hosts; "" for none.
         superuser: Whether the admin is a superuser.
         cluster: PostgreSQL's system identifier, which tells one cluster from another.
         version: The server's version, "17.4" for example.
+        major: Its major version, as far as it is known while the graph is declared.
         server: What the rest of the graph waits for.
         programs: Folder of this machine with psql; empty where the target brings none.
         owned: Whether this stack made the cluster and takes it away, so that what is inside
             it dies with it and need not be deleted piece by piece.
+        found: What was there already.
     """
 
     host: pulumi.Output[str]
     port: pulumi.Output[int]
+    addresses: pulumi.Output[str]
     user: pulumi.Output[str]
     password: pulumi.Output[str]
     sslmode: str
+    sslrootcert: str = ""
+    session_attrs: str = ""
     superuser: bool
     cluster: pulumi.Output[str]
     version: pulumi.Output[str]
+    major: int = 17
     server: pulumi.Resource
     programs: pulumi.Output[str]
     owned: bool
+    found: Found = field(default_factory=Found)
 
 
 def provision(settings: Settings) -> Endpoint:

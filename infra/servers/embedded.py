@@ -39,6 +39,7 @@ def provision(settings: Settings) -> Endpoint:
     return Endpoint(
         host=server.host,
         port=server.port,
+        addresses=pulumi.Output.format("{0}:{1}", server.host, server.port),
         user=server.user,
         password=admin.password,
         sslmode="disable",
@@ -47,7 +48,7 @@ def provision(settings: Settings) -> Endpoint:
         version=server.version,
         server=server,
         programs=server.bin_dir,
-        owned=True,
+        owned=not settings.retain,
     )
 
 

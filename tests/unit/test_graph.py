@@ -13,7 +13,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 from pulumi.runtime import rpc
 
-from infra.database import role_names, url
+from infra.database import url
+from infra.roles import role_names
 
 _ROOT = Path(__file__).parents[2]
 
