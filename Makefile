@@ -41,7 +41,7 @@ test: ## Run the tests, on the real engine and a real PostgreSQL 17
 test-long: ## Run those that take longer
 test test-long:
 	@$(TOOLCHAIN) venv --dev
-	@$(TOOLCHAIN) install --plugin postgresql
+	@$(TOOLCHAIN) install --plugin postgresql --plugin docker
 	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "$(LONG)" $(TESTS)
 
 lint: ## Check style and types

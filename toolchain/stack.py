@@ -28,6 +28,11 @@ _BACKEND = FOLDER / "backend"
 _PASSPHRASE = FOLDER / "passphrase"
 _MADE_ONCE = ("postgresql:index/role:Role", "postgresql:index/database:Database")
 _SALT = re.compile(r"^encryptionsalt:.*$", re.MULTILINE)
+# The plugin of Docker is for the target that runs there alone. The file is YAML that Pulumi wrote
+# or a person did: a value by itself on its line, with quotes or without.
+_CONTAINER = re.compile(
+    r"""^\s+["']?groundwork:target["']?:\s*["']?container["']?\s*(#|$)""", re.MULTILINE
+)
 
 
 class Stack:
@@ -111,6 +116,8 @@ class Stack:
         venv.install()
         engine.install()
         plugins.install("postgresql")
+        if _CONTAINER.search(self._configuration()):
+            plugins.install("docker")
         self._environment = os.environ | shell.environment() | self._defaults()
         if not self._own_backend:
             self._write_copy()
@@ -128,10 +135,13 @@ class Stack:
             added["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase_file())
         return added
 
+    def _configuration(self) -> str:
+        source = versions.ROOT / f"Pulumi.{self.name}.yaml"
+        return source.read_text(encoding="utf-8") if source.exists() else ""
+
     def _write_copy(self) -> None:
         """Give the local stack today's configuration and the salt that it was made with."""
-        source = versions.ROOT / f"Pulumi.{self.name}.yaml"
-        text = source.read_text() if source.exists() else ""
+        text = self._configuration()
         before = self._copy.read_text() if self._copy.exists() else None
         salt = _SALT.search(before or "")
         if salt and not _SALT.search(text):

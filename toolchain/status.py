@@ -7,6 +7,9 @@ from toolchain.errors import ToolchainError
 
 __all__ = ["describe"]
 
+# The others are for single targets, and fetched when a stack has one of those.
+_ALWAYS = "postgresql"
+
 
 def describe(names: Sequence[str] = ()) -> tuple[str, bool]:
     """Tell of the engine and of plugins.
@@ -17,9 +20,12 @@ def describe(names: Sequence[str] = ()) -> tuple[str, bool]:
     Returns:
         The text, and whether all of it is ready to use.
     """
-    told = [_engine(), *(_plugin(name) for name in names or offline.names())]
-    lines = [f"cache: {cache.root()}", *(line for lines, _ in told for line in lines)]
-    return "\n".join(lines), all(ready for _, ready in told)
+    needed = set(names) or {_ALWAYS}
+    told = {name: _plugin(name) for name in names or offline.names()}
+    engine_lines, ready = _engine()
+    lines = [f"cache: {cache.root()}", *engine_lines]
+    lines += [line for lines, _ in told.values() for line in lines]
+    return "\n".join(lines), ready and all(told[name][1] for name in needed)
 
 
 def _engine() -> tuple[list[str], bool]:
