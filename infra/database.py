@@ -57,8 +57,8 @@ class Database(pulumi.ComponentResource):
         self._name = name
         self._database = database
         self._opts = self._child_options(endpoint)
-        migrator = Password(f"{name}-migrator", pulumi.ResourceOptions(parent=self))
-        app = Password(f"{name}-app", pulumi.ResourceOptions(parent=self))
+        migrator = Password(f"{name}-migrator", opts=pulumi.ResourceOptions(parent=self))
+        app = Password(f"{name}-app", opts=pulumi.ResourceOptions(parent=self))
         self.resource = self._make_database(self._make_roles(migrator, app))
         self.ready: list[pulumi.Resource] = [
             self._connect_grants(self.resource),

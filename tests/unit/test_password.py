@@ -5,8 +5,30 @@ from __future__ import annotations
 import base64
 import hmac
 import re
+from typing import Any
 
-from infra.password import PasswordProvider, scram_verifier
+import pytest
+
+from infra.password import PasswordProvider
+from infra.scram import scram_verifier
+
+_CHOSEN = "a chosen one: %@/ 'x'"
+
+
+def _made(**inputs: object) -> dict[str, Any]:
+    made: dict[str, Any] = PasswordProvider().create(inputs).outs or {}
+    return made
+
+
+def _updated(olds: dict[str, Any], **inputs: object) -> dict[str, Any]:
+    updated: dict[str, Any] = PasswordProvider().update("id", olds, inputs).outs or {}
+    return updated
+
+
+def _changes(olds: dict[str, Any], **inputs: object) -> bool:
+    changes = PasswordProvider().diff("id", olds, inputs).changes
+    assert changes is not None
+    return changes
 
 
 def test_the_verifier_proves_the_password_as_rfc_7677_has_it() -> None:
@@ -25,12 +47,40 @@ def test_the_verifier_proves_the_password_as_rfc_7677_has_it() -> None:
 
 def test_a_password_is_new_each_time_and_fits_everywhere() -> None:
     """32 characters that need no escaping, never the same twice."""
-    made = {(PasswordProvider().create({}).outs or {})["password"] for _ in range(100)}
+    made = {_made()["password"] for _ in range(100)}
 
     assert len(made) == 100
     assert all(re.fullmatch(r"[A-Za-z0-9_-]{32}", password) for password in made)
 
 
-def test_a_password_stays_as_it_was_made() -> None:
-    """No difference of inputs changes it."""
-    assert PasswordProvider().diff("id", {"password": "a"}, {"password": None}).changes is False
+@pytest.mark.parametrize("olds", [{"password": "a", "verifier": "b"}, _made(version=1.0)])
+def test_a_password_stays_as_it_was_made(olds: dict[str, Any]) -> None:
+    """Whether its state is of today or from before there were versions."""
+    assert _changes(olds, version=1.0, password=None) is False
+
+
+def test_another_version_is_another_password_in_its_place() -> None:
+    """It is replaced in place, once."""
+    olds = _made(version=1.0)
+    assert _changes(olds, version=2.0)
+
+    news = _updated(olds, version=2.0)
+
+    assert news["password"] != olds["password"]
+    assert news["verifier"] != olds["verifier"]
+    assert not _changes(news, version=2.0)
+
+
+def test_a_chosen_password_is_taken_as_it_is() -> None:
+    """Chosen, changed and chosen no more: each is a change, and no version changes it."""
+    olds = _made(version=1.0)
+    assert _changes(olds, version=1.0, chosen=_CHOSEN)
+    chosen = _updated(olds, version=1.0, chosen=_CHOSEN)
+
+    assert chosen["password"] == _CHOSEN
+    salt = base64.b64decode(chosen["verifier"].split("$")[1].partition(":")[2])
+    assert chosen["verifier"] == scram_verifier(_CHOSEN, salt=salt)
+    assert not _changes(chosen, version=2.0, chosen=_CHOSEN)
+    assert _changes(chosen, version=1.0, chosen="another one")
+    assert _changes(chosen, version=1.0)
+    assert _updated(chosen, version=1.0)["password"] != _CHOSEN
