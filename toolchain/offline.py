@@ -1,8 +1,9 @@
 """The plugins of this checkout, for machines that can't reach the genuine ones.
 
 A plugin's folder in `plugins/NAME` holds the package `groundwork_NAME` and a hash-locked
-requirements.txt. Installed, it stands on its own: package, dependencies, a launcher
-that knows its interpreter, and a marker that tells it from a genuine plugin.
+requirements.txt; what all of them share is the package in `plugins/in-common`. Installed, a
+plugin stands on its own: both packages, dependencies, a launcher that knows its interpreter, and
+a marker that tells it from a genuine plugin.
 """
 
 import hashlib
@@ -19,6 +20,13 @@ __all__ = ["Marker", "assemble", "available", "digest", "interpreter", "marker",
 
 PLUGINS = Path(__file__).parent / "plugins"
 """The folder that holds a folder for each plugin."""
+
+SHARED = "in-common"
+"""The folder in it with the package that every plugin takes along.
+
+Its name is none that Python could import: tools that guess a module's name from its path then
+find `groundwork_plugin` under the name that it has where it runs.
+"""
 
 _MARKER = "groundwork.json"
 
@@ -72,11 +80,10 @@ def names() -> list[str]:
 
 def digest(name: str) -> str:
     """Give the digest of all that decides how the plugin `name` behaves."""
-    folder = PLUGINS / name
     total = hashlib.sha256(_LAUNCHER.encode())
-    for path in [*sorted(_sources(name)), folder / "requirements.txt"]:
+    for path in [*sorted(_sources(name)), PLUGINS / name / "requirements.txt"]:
         content = path.read_bytes()
-        total.update(f"\n{path.relative_to(folder).as_posix()} {len(content)}\n".encode())
+        total.update(f"\n{path.relative_to(PLUGINS).as_posix()} {len(content)}\n".encode())
         total.update(content)
     return total.hexdigest()
 
@@ -104,12 +111,12 @@ def assemble(name: str, place: Path) -> None:
     from toolchain import run  # noqa: PLC0415 - slow to import, and not needed when everything is there
 
     python = interpreter()
-    package = f"groundwork_{name}"
     for source in _sources(name):
-        target = place / source.relative_to(PLUGINS / name)
+        _, *rest = source.relative_to(PLUGINS).parts
+        target = place.joinpath(*rest)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source, target)
-    run.output([python, "-m", "compileall", "-q", str(place / package)], timeout=120)
+    run.output([python, "-m", "compileall", "-q", str(place)], timeout=120)
     # The cache is on the same file system as the folder aside, and the engine copies both.
     shutil.copytree(_dependencies(name, python), place / "lib", copy_function=os.link)
     launcher = place / f"pulumi-resource-{name}"
@@ -120,8 +127,8 @@ def assemble(name: str, place: Path) -> None:
 
 
 def _sources(name: str) -> list[Path]:
-    package = PLUGINS / name / f"groundwork_{name}"
-    files = (path for path in package.rglob("*") if path.is_file())
+    packages = (PLUGINS / name / f"groundwork_{name}", PLUGINS / SHARED)
+    files = (path for package in packages for path in package.rglob("*") if path.is_file())
     return [path for path in files if "__pycache__" not in path.parts]
 
 

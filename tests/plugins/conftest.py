@@ -13,6 +13,7 @@ import pytest
 
 from tests.plugins.catalog import Catalog
 from tests.plugins.stack import Stack
+from toolchain import offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -24,7 +25,8 @@ PLUGIN_VARIABLE = "GROUNDWORK_POSTGRESQL_PLUGIN"
 
 PROGRAM = "pulumi-resource-postgresql"
 
-OFFLINE = Path(__file__).parents[2] / "toolchain" / "plugins" / "postgresql"
+OFFLINE = [offline.PLUGINS / "postgresql", offline.PLUGINS / offline.SHARED]
+"""What the offline plugin consists of."""
 
 MakeStack = Callable[..., Stack]
 
@@ -50,8 +52,9 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
         return Path(chosen).resolve()
     folder = tmp_path_factory.mktemp("plugin")
     wrapper = folder / PROGRAM
+    sources = os.pathsep.join(map(str, OFFLINE))
     wrapper.write_text(
-        f'#!/bin/sh\nPYTHONPATH="{OFFLINE}" exec "{sys.executable}" -m groundwork_postgresql "$@"\n'
+        f'#!/bin/sh\nPYTHONPATH="{sources}" exec "{sys.executable}" -m groundwork_postgresql "$@"\n'
     )
     wrapper.chmod(0o755)
     return folder

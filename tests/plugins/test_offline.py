@@ -39,7 +39,8 @@ class Plugin:
 
     def __init__(self, folder: Path, *, parent: list[str] | None = None) -> None:
         """Starts it and reads its port."""
-        shutil.copytree(OFFLINE, folder)
+        for source in OFFLINE:
+            shutil.copytree(source, folder, dirs_exist_ok=True)
         environment = {key: value for key, value in os.environ.items() if key[:2] != "PG"}
         self.process = subprocess.Popen(
             [*(parent or []), sys.executable, "-m", "groundwork_postgresql", "127.0.0.1:1"],

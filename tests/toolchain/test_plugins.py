@@ -110,6 +110,20 @@ def test_changed_checkout_reinstalls(checkout: Path) -> None:
     assert _start(plugins.install(_NAME)).stdout == "changed\n"
 
 
+def test_shared_package(checkout: Path) -> None:
+    """The package that all plugins share goes along, and its change replaces the installed one."""
+    shared = checkout.parent / offline.SHARED / "groundwork_shared.py"
+    shared.parent.mkdir()
+    shared.write_text('WORD = "first"\n')
+    main = checkout / f"groundwork_{_NAME}" / "__main__.py"
+    main.write_text("import groundwork_shared\nprint(groundwork_shared.WORD)\n")
+    assert _start(plugins.install(_NAME)).stdout == "first\n"
+    shared.write_text('WORD = "second"\n')
+    with pytest.raises(ToolchainError, match="this checkout has another version of it"):
+        plugins.find(_NAME)
+    assert _start(plugins.install(_NAME)).stdout == "second\n"
+
+
 @pytest.mark.usefixtures("checkout")
 def test_gone_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A plugin whose Python is gone says so, and the next install replaces it."""

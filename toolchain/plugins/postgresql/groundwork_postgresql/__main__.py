@@ -2,41 +2,27 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import sys
-import threading
-import time
-
-from pulumi.provider.experimental import server
+from groundwork_plugin.main import serve
+from groundwork_plugin.plugin import Plugin
 
 from . import VERSION
-from .provider import PostgresqlProvider
-from .servicer import Servicer
+from .configuration import SECRET_SETTINGS, SETTINGS, Configuration, problems
+from .resources import ALIASES, RESOURCES
+from .server import Server
 
-__all__ = ["main"]
+__all__ = ["POSTGRESQL"]
 
-_ORPHAN_CHECK_SECONDS = 1.0
-
-
-def main() -> None:
-    """Serves until the engine ends the process, or is gone itself."""
-    # Methods that the service lacks are answered as unimplemented; gRPC would also print a stack
-    # trace for each, on the user's terminal.
-    logging.getLogger("grpc").addHandler(logging.NullHandler())
-    logging.getLogger("grpc").propagate = False
-    threading.Thread(target=_end_with_parent, args=(os.getppid(),), daemon=True).start()
-    # `main` builds the SDK's own service, which has no hook for the wording of failures.
-    server.ProviderServicer = Servicer  # type: ignore[misc]  # replaced on purpose, see above
-    server.main(sys.argv[1:], VERSION, PostgresqlProvider())
-
-
-def _end_with_parent(parent: int) -> None:
-    """Ends the process once the engine is killed; PostgreSQL then rolls its work back."""
-    while os.getppid() == parent:
-        time.sleep(_ORPHAN_CHECK_SECONDS)
-    os._exit(1)
-
+POSTGRESQL = Plugin(
+    name="postgresql",
+    version=VERSION,
+    description="Roles, databases, grants and extensions of a PostgreSQL server.",
+    resources=RESOURCES,
+    aliases=ALIASES,
+    settings=SETTINGS,
+    secret_settings=SECRET_SETTINGS,
+    problems=problems,
+    connect=lambda settings: Server(Configuration.parse(settings)),
+)
 
 if __name__ == "__main__":
-    main()
+    serve(POSTGRESQL)

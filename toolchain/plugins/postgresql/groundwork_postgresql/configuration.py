@@ -7,13 +7,13 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import MistakeError, PluginError
-from .values import UNKNOWN
+from groundwork_plugin.errors import MistakeError, PluginError
+from groundwork_plugin.values import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from .values import Value
+    from groundwork_plugin.values import Value
 
 __all__ = ["SECRET_SETTINGS", "SETTINGS", "Configuration", "problems"]
 

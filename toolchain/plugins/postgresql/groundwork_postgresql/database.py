@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .properties import Property, text
+from groundwork_plugin.properties import Property, text
+
 from .resource import Named
-from .sql import acting_for, identifier, literal
+from .sql import acting_for, identifier, literal, name_problem
 
 if TYPE_CHECKING:
+    from groundwork_plugin.values import Value, Values
+
     from .server import Server
     from .session import Session
-    from .values import Value, Values
 
 __all__ = ["Database"]
 
@@ -34,7 +36,7 @@ class Database(Named):
     token: ClassVar[str] = "postgresql:index/database:Database"  # noqa: S105 - a type, no secret
     noun: ClassVar[str] = "database"
     properties: ClassVar[tuple[Property, ...]] = (
-        Property(name="name", names_object=True),
+        Property(name="name", problem=name_problem),
         Property(name="allowConnections", kind="boolean", default=True),
         Property(name="alterObjectOwnership", kind="boolean", default=False),
         Property(name="connectionLimit", kind="integer", default=-1, minimum=-1),
@@ -42,9 +44,9 @@ class Database(Named):
         Property(name="isTemplate", kind="boolean", computed=True),
         Property(name="lcCollate", computed=True, replaces=True),
         Property(name="lcCtype", computed=True, replaces=True),
-        Property(name="owner", computed=True, names_object=True),
-        Property(name="tablespaceName", computed=True, names_object=True),
-        Property(name="template", computed=True, replaces=True, names_object=True),
+        Property(name="owner", computed=True, problem=name_problem),
+        Property(name="tablespaceName", computed=True, problem=name_problem),
+        Property(name="template", computed=True, replaces=True, problem=name_problem),
     )
 
     async def read(self, server: Server, values: Values) -> Values | None:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from groundwork_plugin.properties import Failure, Property, text
+
 from .privileges import PUBLIC, as_wanted, privilege_failures, words
-from .properties import Failure, Property, text
 from .resource import Resource
-from .sql import acting_for, identifier, role_exists
+from .sql import acting_for, identifier, name_problem, role_exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from groundwork_plugin.values import Values
+
     from .configuration import Configuration
     from .server import Server
     from .session import Session
-    from .values import Values
 
 __all__ = ["DefaultPrivileges"]
 
@@ -47,12 +49,12 @@ class DefaultPrivileges(Resource):
     # The old one's REVOKE would take away what its replacement has just granted.
     delete_before_replace: ClassVar[bool] = True
     properties: ClassVar[tuple[Property, ...]] = (
-        Property(name="database", required=True, replaces=True, names_object=True),
+        Property(name="database", required=True, replaces=True, problem=name_problem),
         Property(name="objectType", required=True, replaces=True, choices=tuple(_KINDS)),
-        Property(name="owner", required=True, replaces=True, names_object=True),
+        Property(name="owner", required=True, replaces=True, problem=name_problem),
         Property(name="privileges", kind="set", required=True),
-        Property(name="role", required=True, replaces=True, names_object=True),
-        Property(name="schema", replaces=True, names_object=True),
+        Property(name="role", required=True, replaces=True, problem=name_problem),
+        Property(name="schema", replaces=True, problem=name_problem),
         Property(name="withGrantOption", kind="boolean", default=False, replaces=True),
     )
 

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .properties import Property, text
+from groundwork_plugin.properties import Property, text
+
 from .resource import InDatabase, database_of
-from .sql import identifier
+from .sql import identifier, name_problem
 
 if TYPE_CHECKING:
+    from groundwork_plugin.values import Values
+
     from .server import Server
     from .session import Session
-    from .values import Values
 
 __all__ = ["Extension"]
 
@@ -22,11 +24,11 @@ class Extension(InDatabase):
     token: ClassVar[str] = "postgresql:index/extension:Extension"  # noqa: S105 - a type, no secret
     noun: ClassVar[str] = "extension"
     properties: ClassVar[tuple[Property, ...]] = (
-        Property(name="name", replaces=True, names_object=True),
+        Property(name="name", replaces=True, problem=name_problem),
         Property(name="createCascade", kind="boolean", default=False),
-        Property(name="database", computed=True, replaces=True, names_object=True),
+        Property(name="database", computed=True, replaces=True, problem=name_problem),
         Property(name="dropCascade", kind="boolean", default=False),
-        Property(name="schema", computed=True, names_object=True),
+        Property(name="schema", computed=True, problem=name_problem),
         Property(name="version", computed=True),
     )
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from groundwork_plugin.properties import Failure, Property, text
+from groundwork_plugin.values import UNKNOWN
+
 from .grant_targets import (
     WITHOUT_SCHEMA,
     columns_granted,
@@ -13,18 +16,17 @@ from .grant_targets import (
     target,
 )
 from .privileges import PUBLIC, as_wanted, privilege_failures, words
-from .properties import Failure, Property, text
 from .resource import Resource
-from .sql import acting_for, identifier, identifiers, role_exists
-from .values import UNKNOWN
+from .sql import acting_for, identifier, identifiers, name_problem, role_exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from groundwork_plugin.values import Values
+
     from .configuration import Configuration
     from .server import Server
     from .session import Session
-    from .values import Values
 
 __all__ = ["Grant"]
 
@@ -51,12 +53,12 @@ class Grant(Resource):
     delete_before_replace: ClassVar[bool] = True
     properties: ClassVar[tuple[Property, ...]] = (
         Property(name="columns", kind="set", replaces=True),
-        Property(name="database", required=True, replaces=True, names_object=True),
+        Property(name="database", required=True, replaces=True, problem=name_problem),
         Property(name="objectType", required=True, replaces=True, choices=_TYPES),
         Property(name="objects", kind="set", replaces=True),
         Property(name="privileges", kind="set", required=True),
-        Property(name="role", required=True, replaces=True, names_object=True),
-        Property(name="schema", replaces=True, names_object=True),
+        Property(name="role", required=True, replaces=True, problem=name_problem),
+        Property(name="schema", replaces=True, problem=name_problem),
         Property(name="withGrantOption", kind="boolean", default=False, replaces=True),
     )
 

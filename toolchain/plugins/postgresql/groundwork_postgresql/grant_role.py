@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .properties import Property, text
+from groundwork_plugin.properties import Property, text
+
 from .resource import Resource
-from .sql import identifier
+from .sql import identifier, name_problem
 
 if TYPE_CHECKING:
+    from groundwork_plugin.values import Values
+
     from .configuration import Configuration
     from .server import Server
     from .session import Session
-    from .values import Values
 
 __all__ = ["GrantRole"]
 
@@ -34,8 +36,8 @@ class GrantRole(Resource):
     # The old one's REVOKE would take away what its replacement has just granted.
     delete_before_replace: ClassVar[bool] = True
     properties: ClassVar[tuple[Property, ...]] = (
-        Property(name="grantRole", required=True, replaces=True, names_object=True),
-        Property(name="role", required=True, replaces=True, names_object=True),
+        Property(name="grantRole", required=True, replaces=True, problem=name_problem),
+        Property(name="role", required=True, replaces=True, problem=name_problem),
         Property(name="withAdminOption", kind="boolean", default=False, replaces=True),
     )
 

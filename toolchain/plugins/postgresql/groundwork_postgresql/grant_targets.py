@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .errors import PluginError
+from groundwork_plugin.errors import PluginError
+from groundwork_plugin.properties import text
+
 from .privileges import words
-from .properties import text
 from .sql import identifier, identifiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from groundwork_plugin.values import Value, Values
+
     from .session import Session
-    from .values import Value, Values
 
 __all__ = [
     "WITHOUT_SCHEMA",

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from .properties import Failure
-from .values import UNKNOWN
+from groundwork_plugin.properties import Failure
+from groundwork_plugin.values import UNKNOWN
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .values import Value, Values
+    from groundwork_plugin.values import Value, Values
 
 __all__ = ["PUBLIC", "as_wanted", "privilege_failures", "words"]
 

@@ -1,53 +1,28 @@
-"""What every resource of the plugin can do."""
+"""What every resource of a PostgreSQL server can do."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from .errors import PluginError
-from .properties import Failure, text
+from groundwork_plugin import resource
+from groundwork_plugin.errors import PluginError
+from groundwork_plugin.properties import Failure, text
+from groundwork_plugin.resource import Found
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from groundwork_plugin.values import Values
+
     from .configuration import Configuration
-    from .properties import Property
     from .server import Server
-    from .values import Values
 
 __all__ = ["InDatabase", "Named", "Resource", "database_of"]
 
 
-class Resource(ABC):
-    """A kind of object of the server.
-
-    Implementations are stateless: what they know of one object is in the values they are given.
-    Values given to `create`, `update` and `delete` are checked and known.
-    """
-
-    token: ClassVar[str]
-    """The type that the SDK registers."""
-
-    noun: ClassVar[str]
-    """What a message calls it."""
-
-    properties: ClassVar[tuple[Property, ...]]
-
-    autonamed: ClassVar[bool] = False
-    """Whether it has a `name` that is made up where the program gives none."""
-
-    delete_before_replace: ClassVar[bool] = False
-    """Whether the old object must be gone before its replacement can be made."""
-
-    def validate(self, inputs: Values) -> Iterable[Failure]:
-        """Mistakes that concern more than one property; some values may be unknown.
-
-        Args:
-            inputs: Checked one by one.
-        """
-        del inputs
-        return ()
+class Resource(resource.Resource["Server"]):
+    """A kind of object of the server, which its properties tell from others of its kind."""
 
     @abstractmethod
     def identity(self, values: Values, configuration: Configuration) -> str:
@@ -57,14 +32,6 @@ class Resource(ABC):
             values: Inputs or outputs.
             configuration: For the database that holds where none is given.
         """
-
-    def title(self, values: Values) -> str:
-        """How a message calls this object.
-
-        Args:
-            values: Inputs or outputs.
-        """
-        return f"{self.noun} {text(values, 'name')!r}"
 
     async def locate(self, server: Server, identity: str) -> Values:
         """The properties that tell which object an id means, for an import.
@@ -81,6 +48,30 @@ class Resource(ABC):
             f"{self.noun} {identity!r} cannot be imported: an id does not say which one is meant; "
             "declare it in the program instead, making it again changes nothing"
         )
+
+    async def make(self, backend: Server, wanted: Values) -> str:
+        """See `groundwork_plugin.resource.Resource.make`."""
+        await self.create(backend, wanted)
+        return ""
+
+    async def find(self, backend: Server, identity: str, known: Values) -> Found | None:
+        """See `groundwork_plugin.resource.Resource.find`."""
+        asked = known or await self.locate(backend, identity)
+        found = await self.read(backend, asked)
+        if found is None:
+            return None
+        kept = identity if known else ""
+        return Found(kept or self.identity(found, backend.configuration), found)
+
+    async def change(self, backend: Server, identity: str, state: Values, wanted: Values) -> None:
+        """See `groundwork_plugin.resource.Resource.change`."""
+        del identity
+        await self.update(backend, state, wanted)
+
+    async def remove(self, backend: Server, identity: str, state: Values) -> None:
+        """See `groundwork_plugin.resource.Resource.remove`."""
+        del identity
+        await self.delete(backend, state)
 
     @abstractmethod
     async def read(self, server: Server, values: Values) -> Values | None:

@@ -4,19 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from groundwork_plugin.differences import same
+from groundwork_plugin.errors import PluginError
+from groundwork_plugin.properties import Failure, Property, text
+
 from . import scram
-from .errors import PluginError
-from .properties import Failure, Property, same, text
 from .resource import Named
 from .role_settings import read_settings, settings_statements
-from .sql import acting_for, identifier, literal, role_exists
+from .sql import acting_for, identifier, literal, name_problem, role_exists
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from groundwork_plugin.values import Value, Values
+
     from .server import Server
     from .session import Session
-    from .values import Value, Values
 
 __all__ = ["Role"]
 
@@ -48,8 +51,8 @@ class Role(Named):
     token: ClassVar[str] = "postgresql:index/role:Role"  # noqa: S105 - a type, no secret
     noun: ClassVar[str] = "role"
     properties: ClassVar[tuple[Property, ...]] = (
-        Property(name="name", names_object=True),
-        Property(name="assumeRole", names_object=True),
+        Property(name="name", problem=name_problem),
+        Property(name="assumeRole", problem=name_problem),
         Property(name="bypassRowLevelSecurity", kind="boolean", default=False),
         Property(name="connectionLimit", kind="integer", default=-1, minimum=-1),
         Property(name="createDatabase", kind="boolean", default=False),

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from .properties import text
+from groundwork_plugin.properties import text
+
 from .sql import identifier, identifiers
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from .values import Value, Values
+    from groundwork_plugin.values import Value, Values
 
 __all__ = ["read_settings", "settings_statements"]
 

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from .errors import PluginError
-from .properties import Failure, Property, text
+from groundwork_plugin.errors import PluginError
+from groundwork_plugin.properties import Failure, Property, text
+
 from .resource import InDatabase, database_of
-from .sql import acting_for, identifier
+from .sql import acting_for, identifier, name_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from groundwork_plugin.values import Values
+
     from .server import Server
     from .session import Session
-    from .values import Values
 
 __all__ = ["Schema"]
 
@@ -32,12 +34,12 @@ class Schema(InDatabase):
     token: ClassVar[str] = "postgresql:index/schema:Schema"  # noqa: S105 - a type, no secret
     noun: ClassVar[str] = "schema"
     properties: ClassVar[tuple[Property, ...]] = (
-        Property(name="name", names_object=True),
-        Property(name="database", computed=True, replaces=True, names_object=True),
+        Property(name="name", problem=name_problem),
+        Property(name="database", computed=True, replaces=True, problem=name_problem),
         Property(name="dropCascade", kind="boolean", default=False),
         Property(name="ifNotExists", kind="boolean", default=True),
-        Property(name="owner", computed=True, names_object=True),
-        Property(name="policies", kind="objects", computed=True),
+        Property(name="owner", computed=True, problem=name_problem),
+        Property(name="policies", kind="opaque", computed=True),
     )
 
     def validate(self, inputs: Values) -> Iterable[Failure]:

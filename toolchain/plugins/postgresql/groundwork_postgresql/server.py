@@ -6,7 +6,7 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar, cast
 
-from .errors import ConnectionFailedError, OperationFailedError
+from groundwork_plugin.errors import OperationFailedError, PluginError
 
 if TYPE_CHECKING:
     import ssl
@@ -22,6 +22,8 @@ _FIRST_PAUSE = 0.05
 """Seconds before the second attempt; it doubles from one attempt to the next."""
 _LONGEST_PAUSE = 1.0
 _CONFLICTS = ("40001", "40P01")
+_TAKEN = ("42710", "42P04", "42P06")
+"""What PostgreSQL answers where a role, database or schema of that name exists."""
 _CONFLICT_TEXT = "tuple concurrently updated"
 _OFF = "disable"
 _Result = TypeVar("_Result")
@@ -53,7 +55,7 @@ class Server:
             database: Its name; None: the one of the configuration.
 
         Raises:
-            ConnectionFailedError: The server cannot be reached or refuses the login.
+            PluginError: The server cannot be reached or refuses the login.
             OperationFailedError: It refuses a statement of the block.
         """
         # 140 ms that a run without changes does not need.
@@ -66,7 +68,8 @@ class Server:
             try:
                 yield session
             except asyncpg.PostgresError as error:
-                raise OperationFailedError(self._wording(error)) from error
+                taken = error.sqlstate in _TAKEN
+                raise OperationFailedError(self._wording(error), taken=taken) from error
             except (OSError, asyncpg.InterfaceError) as error:
                 raise OperationFailedError(f"the session was lost: {error}") from error
             finally:
@@ -88,7 +91,7 @@ class Server:
             database: Its name; None: the one of the configuration.
 
         Raises:
-            ConnectionFailedError: The server cannot be reached or refuses the login.
+            PluginError: The server cannot be reached or refuses the login.
             OperationFailedError: It refuses a statement; the transaction is rolled back.
         """
         pause = _FIRST_PAUSE
@@ -168,12 +171,12 @@ class Server:
             context.load_cert_chain(*chosen.clientcert)
         return context
 
-    def _refused(self, database: str, reason: str) -> ConnectionFailedError:
+    def _refused(self, database: str, reason: str) -> PluginError:
         chosen = self.configuration
         advice = "check the configuration of the postgresql provider"
         if "SSL" in reason and chosen.sslmode != _OFF:
             advice = "a server without TLS needs `sslmode` 'disable'"
-        return ConnectionFailedError(
+        return PluginError(
             self._redacted(
                 f"cannot connect to PostgreSQL at {chosen.address}, database {database!r}, "
                 f"as {chosen.username!r}: {reason.rstrip('.')}; nothing was changed; {advice}"

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
     from .session import Session
 
-__all__ = ["acting_for", "identifier", "identifiers", "literal", "role_exists"]
+__all__ = ["acting_for", "identifier", "identifiers", "literal", "name_problem", "role_exists"]
+
+_NAME_LIMIT = 63
+"""Bytes of a name that PostgreSQL keeps; it cuts longer ones without an error."""
 
 _SEPARATE_INHERITANCE = 16
 """Since this major version a grant of a role says itself whether its rights are inherited."""
@@ -24,6 +27,14 @@ JOIN pg_roles u ON u.oid = m.member WHERE r.rolname = $1 AND u.rolname = $2 {eff
 def identifier(name: str) -> str:
     """The name in double quotes, whatever it contains."""
     return '"' + name.replace('"', '""') + '"'
+
+
+def name_problem(name: str) -> str:
+    """What is wrong with a name of an object; empty where nothing is."""
+    size = len(name.encode())
+    if size <= _NAME_LIMIT:
+        return ""
+    return f"{name!r} has {size} bytes; PostgreSQL would cut the name after {_NAME_LIMIT}"
 
 
 def identifiers(names: Iterable[str]) -> str:

@@ -8,9 +8,21 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from pulumi.provider.experimental.property_value import PropertyValue
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pulumi.provider.experimental.property_value import PythonValue
 
-__all__ = ["UNKNOWN", "Unknown", "Value", "Values", "from_wire", "to_wire"]
+__all__ = [
+    "UNKNOWN",
+    "Unknown",
+    "Value",
+    "Values",
+    "from_wire",
+    "has_unknown",
+    "secret_keys",
+    "secret_texts",
+    "to_wire",
+]
 
 
 class Unknown:
@@ -66,6 +78,50 @@ def to_wire(
         for key, value in values.items()
         if value is not None
     }
+
+
+def has_unknown(value: Value) -> bool:
+    """Whether a value, or something in it, is not known yet."""
+    if isinstance(value, dict):
+        return any(has_unknown(item) for item in value.values())
+    if isinstance(value, list):
+        return any(has_unknown(item) for item in value)
+    return value is UNKNOWN
+
+
+def secret_keys(*properties: Mapping[str, PropertyValue]) -> frozenset[str]:
+    """The keys whose value is secret, or holds something secret.
+
+    Args:
+        properties: What a request of the engine carries.
+    """
+    return frozenset(
+        key for group in properties for key, value in group.items() if value.contains_secret()
+    )
+
+
+def secret_texts(*properties: Mapping[str, PropertyValue]) -> frozenset[str]:
+    """Every text that is secret, for taking it out of messages.
+
+    Args:
+        properties: What a request of the engine carries.
+    """
+    values = (value for group in properties for value in group.values())
+    return frozenset(found for value in values for found in _texts(value, secret=False))
+
+
+def _texts(value: PropertyValue, *, secret: bool) -> Iterator[str]:
+    secret = secret or value.is_secret
+    content = value.value
+    if isinstance(content, str):
+        if secret and content and content not in _UNKNOWN_MARKS:
+            yield content
+    elif isinstance(content, Mapping):
+        for item in content.values():
+            yield from _texts(item, secret=secret)
+    elif isinstance(content, Iterable):
+        for item in content:
+            yield from _texts(item, secret=secret)
 
 
 def _plain(value: PropertyValue) -> Value:
