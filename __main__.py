@@ -8,6 +8,7 @@ import pulumi
 
 from infra import servers, settings
 from infra.database import Database
+from infra.errors import GroundworkError
 from infra.schema.resource import Schema
 
 # By this status a language host knows that the user has been told, and adds nothing.
@@ -18,10 +19,10 @@ def main() -> None:
     """Declare the whole environment."""
     try:
         chosen = settings.load()
-    except settings.SettingsError as exc:
+        endpoint = servers.provision(chosen)
+    except GroundworkError as exc:
         pulumi.log.error(str(exc))
         sys.exit(_REPORTED)
-    endpoint = servers.provision(chosen)
     database = Database("db", endpoint=endpoint, database=chosen.database)
     schema = Schema(
         "schema",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["TARGETS", "Endpoint", "Found", "provision"]
 
 # A target is a module here with `provision(settings) -> Endpoint`; loaded when it is chosen.
-TARGETS = ("embedded",)
+TARGETS = ("embedded", "existing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,9 +44,14 @@ class Endpoint:
         password: The admin's password; secret.
         sslmode: In libpq's words, "disable" or "verify-full" for example.
         sslrootcert: Path of the file that the server's certificate is checked with; "" for none.
+            A relative one is meant from the project's folder.
+        sslcert: Path of the certificate that clients have to show; "" for none.
+        sslkey: Path of its key.
         session_attrs: libpq's target_session_attrs where there are several hosts; "" for none.
+        maintenance: The database that the admin logs in to.
         superuser: Whether the admin is a superuser.
-        cluster: PostgreSQL's system identifier, which tells one cluster from another.
+        cluster: PostgreSQL's system identifier, which tells one cluster from another; "" where
+            the admin may not ask for it.
         version: The server's version, "17.4" for example.
         major: Its major version, as far as it is known while the graph is declared.
         server: What the rest of the graph waits for.
@@ -63,7 +68,10 @@ class Endpoint:
     password: pulumi.Output[str]
     sslmode: str
     sslrootcert: str = ""
+    sslcert: str = ""
+    sslkey: str = ""
     session_attrs: str = ""
+    maintenance: str = "postgres"
     superuser: bool
     cluster: pulumi.Output[str]
     version: pulumi.Output[str]

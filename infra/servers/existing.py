@@ -1,0 +1,263 @@
+"""A PostgreSQL that is there already, by its admin's URL: a managed service, an operator's."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pulumi
+from pulumi import dynamic
+
+from infra.dynamic import Provider
+from infra.errors import GroundworkError
+from infra.servers import Endpoint, Found, adminurl, facts
+from infra.servers.adoption import Known, refusals
+from infra.servers.facts import Facts, Wanted
+from infra.servers.probe import ProbeError, RefusedError
+
+if TYPE_CHECKING:
+    from infra.servers.adminurl import AdminUrl
+    from infra.settings import Settings
+
+__all__ = ["ExistingProvider", "ExistingServer", "provision"]
+
+_PREVIEW_SECONDS = 5.0
+_READ_SECONDS = 10.0
+# What the stack remembers of the server; the first four lead `read` to it.
+_GIVEN = ("url", "sslmode", "roles", "database")
+_SEEN = ("host", "port", "user", "cluster", "version", "superuser")
+
+
+def provision(settings: Settings) -> Endpoint:
+    """Declare the server behind `settings.admin_url`, after a look at it.
+
+    The look comes while the graph is declared, since the graph depends on it: whether the admin is
+    a superuser, which roles and database are to be imported, and where the extension is, have to
+    be plain values, and an output of a resource is none. A preview goes on without a server that
+    doesn't answer; otherwise nothing is declared before it does.
+
+    Raises:
+        AdminUrlError: The URL can't be used.
+        ProbeError: No server took writes in time, or it refused.
+    """
+    admin = adminurl.parse(settings.admin_url, sslmode=settings.sslmode)
+    wanted = _wanted(settings)
+    seen = _look(admin, wanted, settings.wait_seconds)
+    server = ExistingServer("server", settings=settings, wanted=wanted, seen=seen)
+    return Endpoint(
+        host=server.host,
+        port=server.port,
+        addresses=pulumi.Output.from_input(admin.addresses),
+        user=pulumi.Output.from_input(admin.user),
+        password=pulumi.Output.secret(admin.password),
+        sslmode=admin.sslmode,
+        sslrootcert=admin.sslrootcert,
+        sslcert=admin.sslcert,
+        sslkey=admin.sslkey,
+        session_attrs=admin.session_attrs,
+        maintenance=admin.database,
+        superuser=seen is not None and seen.superuser,
+        cluster=server.cluster,
+        version=server.version,
+        major=seen.major if seen else Endpoint.major,
+        server=server,
+        programs=pulumi.Output.from_input(""),
+        owned=False,
+        found=_found(seen, adopt=_adopts(settings)),
+    )
+
+
+def _adopts(settings: Settings) -> bool:
+    return settings.existing_objects == "adopt"
+
+
+def _wanted(settings: Settings) -> Wanted:
+    names = asdict(settings.access.roles)
+    return Wanted(
+        roles={kind: name for kind, name in names.items() if name}, database=settings.database
+    )
+
+
+def _look(admin: AdminUrl, wanted: Wanted, seconds: float) -> Facts | None:
+    """Ask the server; None in a preview where it doesn't answer."""
+    preview = pulumi.runtime.is_dry_run()
+    patience = min(seconds, _PREVIEW_SECONDS) if preview else seconds
+    with ThreadPoolExecutor(1) as aside:  # the program itself runs inside an event loop
+        asked = aside.submit(facts.look, admin, wanted, root=Path.cwd(), seconds=patience, say=_say)
+        try:
+            return asked.result()
+        except RefusedError:
+            raise
+        except ProbeError as exc:
+            if not preview:
+                raise
+            pulumi.log.warn(
+                f"{exc} This preview can't say what is there already, and `up` will fail unless"
+                " the server answers by then."
+            )
+    return None
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)  # noqa: T201 - the engine shows it, while its log waits for the program
+
+
+def _found(seen: Facts | None, *, adopt: bool) -> Found:
+    if seen is None:
+        return Found()
+    return Found(
+        roles=frozenset(role.name for role in seen.roles) if adopt else frozenset(),
+        database=adopt and seen.database is not None,
+        extension_schema=seen.database.extension_schema if seen.database else "",
+    )
+
+
+class ExistingServer(dynamic.Resource, module="groundwork", name="ExistingServer"):
+    """A server that is used, and neither made nor taken away.
+
+    Attributes:
+        host: Where it takes writes now.
+        port: The port there.
+        user: The admin, as the server knows it.
+        cluster: System identifier of the cluster; "" where the admin may not ask for it.
+        version: The server's version.
+        superuser: Whether the admin is one.
+    """
+
+    host: pulumi.Output[str]
+    port: pulumi.Output[int]
+    user: pulumi.Output[str]
+    cluster: pulumi.Output[str]
+    version: pulumi.Output[str]
+    superuser: pulumi.Output[bool]
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        settings: Settings,
+        wanted: Wanted,
+        seen: Facts | None,
+        opts: pulumi.ResourceOptions | None = None,
+    ) -> None:
+        """Declare it by what was seen of it; None where it doesn't answer, in a preview."""
+        inputs: dict[str, Any] = {
+            **dict.fromkeys(_SEEN),
+            "url": pulumi.Output.secret(settings.admin_url),
+            "sslmode": settings.sslmode,
+            "roles": dict(wanted.roles),
+            "database": wanted.database,
+            "adopt": _adopts(settings),
+            "seen": seen.dump() if seen else None,
+        }
+        own = pulumi.ResourceOptions(protect=settings.protect or None)
+        super().__init__(ExistingProvider(), name, inputs, pulumi.ResourceOptions.merge(own, opts))
+
+
+class ExistingProvider(Provider):
+    """Guards what an existing server has already, and remembers what of it is the stack's."""
+
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
+        """Refuse what is somebody else's, and tell where the server is: known in a preview."""
+        given = {key: news[key] for key in _GIVEN}
+        if not news.get("seen"):  # a preview; the program doesn't come here otherwise
+            return dynamic.CheckResult(given, [])
+        seen = Facts.of(news["seen"])
+        wanted = Wanted(roles=news["roles"], database=news["database"])
+        _refuse(seen, wanted, olds, adopt=bool(news["adopt"]))
+        return dynamic.CheckResult({**given, **_outputs(seen)}, [])
+
+    def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
+        """Report a change where anything is new; nothing is ever replaced."""
+        places = [f"{props.get('host')}:{_number(props.get('port'))}" for props in (olds, news)]
+        if news.get("host") and places[0] != places[1]:
+            print(f"the server that takes writes is {places[1]} now, and was {places[0]}")  # noqa: T201 - the engine shows it
+        same = all(olds.get(key) == news.get(key) for key in (*_GIVEN, *_SEEN))
+        return dynamic.DiffResult(changes=not same)
+
+    def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
+        """Remember it."""
+        return dynamic.CreateResult("server", _remembered(props))
+
+    def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
+        """Remember what is new."""
+        return dynamic.UpdateResult(_remembered(news))
+
+    def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
+        """Look again, by the URL that the state knows.
+
+        On another cluster than before nothing is known to be the stack's.
+        """
+        admin = adminurl.parse(props["url"], sslmode=props["sslmode"])
+        wanted = Wanted(roles=props["roles"], database=props["database"])
+        try:
+            seen = facts.look(admin, wanted, root=Path.cwd(), seconds=_READ_SECONDS, say=_say)
+        except RefusedError as exc:
+            msg = (
+                f"{exc} This is by the URL of the last `up`: where it was changed, run `up` first."
+            )
+            raise ProbeError(msg) from exc
+        found = {**{key: props[key] for key in _GIVEN}, **_outputs(seen)}
+        if _moved(seen, props):
+            found |= {"roles": {}, "database": ""}
+        return dynamic.ReadResult(id_, found, found)
+
+    def delete(self, _id: str, _props: dict[str, Any]) -> None:
+        """Leave it as it is: it was there before."""
+
+
+def _refuse(seen: Facts, wanted: Wanted, olds: dict[str, Any], *, adopt: bool) -> None:
+    moved = _moved(seen, olds)
+    if moved and olds.get("roles"):
+        missing = _missing(seen, olds)
+        if missing:
+            raise GroundworkError(
+                f"Another cluster than before answers at {_place(seen)}, and it lacks"
+                f" {', '.join(missing)}. Nothing was changed. Run `pulumi refresh`, so that the"
+                " stack learns what is gone, and `up` again."
+            )
+    known = Known() if moved else _known(olds)
+    reasons = refusals(seen, wanted, known, adopt=adopt)
+    if reasons:
+        again = " since it is another cluster than before" if moved else ""
+        lines = "\n".join(f"  - {reason}" for reason in reasons)
+        raise GroundworkError(
+            f"The server at {_place(seen)} can't be used as it is{again}; nothing was changed:\n"
+            f"{lines}"
+        )
+
+
+def _known(olds: dict[str, Any]) -> Known:
+    return Known(
+        roles=frozenset((olds.get("roles") or {}).values()), database=olds.get("database") or ""
+    )
+
+
+def _moved(seen: Facts, olds: dict[str, Any]) -> bool:
+    """Tell whether it is another cluster than the stack knows, as far as that can be told."""
+    before = olds.get("cluster")
+    return bool(before and seen.cluster and before != seen.cluster)
+
+
+def _missing(seen: Facts, olds: dict[str, Any]) -> list[str]:
+    there = {role.name for role in seen.roles}
+    missing = [f"the role {name!r}" for name in olds["roles"].values() if name not in there]
+    return missing + ([] if seen.database else [f"the database {olds['database']!r}"])
+
+
+def _place(seen: Facts) -> str:
+    return adminurl.written(seen.host, seen.port)
+
+
+def _outputs(seen: Facts) -> dict[str, Any]:
+    return {key: getattr(seen, key) for key in _SEEN}
+
+
+def _remembered(props: dict[str, Any]) -> dict[str, Any]:
+    return {key: props.get(key) for key in (*_GIVEN, *_SEEN)}
+
+
+def _number(port: Any) -> int | None:
+    return None if port is None else int(port)  # the engine's numbers are floats
