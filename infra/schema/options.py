@@ -11,7 +11,7 @@ from infra.schema.model import Policy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DEFAULTS", "Options", "mistakes", "parse"]
+__all__ = ["CHOICES", "DEFAULTS", "Options", "mistakes", "parse"]
 
 DEFAULTS = {
     "revision": "head",
@@ -27,7 +27,7 @@ DEFAULTS = {
     "url_variable": "DATABASE_URL",
 }
 
-_CHOICES = {
+CHOICES = {
     "downgrade": ("refuse", "allow"),
     "drift": ("report", "refuse", "accept"),
     "edited": ("refuse", "accept"),
@@ -73,7 +73,7 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
     given = {**DEFAULTS, **values}
     found = [
         f"{key}: {given[key]!r} is unknown; one of: {', '.join(allowed)}"
-        for key, allowed in _CHOICES.items()
+        for key, allowed in CHOICES.items()
         if given[key] not in allowed
     ]
     found += [

@@ -13,7 +13,7 @@ _ROOT = Path(__file__).parents[2]
 # Where Pulumi's SDK may be imported; everything else works without it.
 _PULUMI_ROOMS = (
     "__main__.py",
-    "infra/settings.py",
+    "infra/settings/",
     "infra/dynamic.py",
     "infra/password.py",
     "infra/row.py",

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra import settings
 from infra.schema.model import Policy
 from infra.schema.options import Options
-from infra.settings import SettingsError, parse
+from infra.settings import SettingsError, docs, parse
+from infra.settings.keys import KEYS
 
 _ROOT = Path(__file__).parents[2]
 
@@ -121,7 +121,7 @@ def test_a_pyproject_is_a_configuration_too(root: Path) -> None:
     ("key", "value"),
     [
         ("downgrade", "yes"),
-        ("drift", ""),
+        ("drift", "maybe"),
         ("edited", "ignore"),
         ("apply", "offline"),
         ("on_destroy", "drop"),
@@ -163,7 +163,10 @@ def test_paths_refer_to_the_project_or_to_home(root: Path) -> None:
 
 def test_pulumi_yaml_declares_the_same_keys_and_defaults() -> None:
     """The typed schema of Pulumi.yaml and the code never tell two stories."""
-    declared = yaml.safe_load((_ROOT / "Pulumi.yaml").read_text())["config"]
+    text = (_ROOT / "Pulumi.yaml").read_text()
+    declared = yaml.safe_load(text)["config"]
 
-    assert {key: str(entry["default"]) for key, entry in declared.items()} == settings._DEFAULTS  # noqa: SLF001 - the table itself is compared
+    assert docs.project(text) == text
+    assert list(declared) == list(KEYS)
     assert all(entry["type"] and entry["description"] for entry in declared.values())
+    assert all("default" in entry for entry in declared.values())

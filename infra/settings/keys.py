@@ -1,0 +1,363 @@
+"""Every key of a stack's configuration, in the one table that code, schema and page follow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from infra.schema import options
+from infra.servers import TARGETS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ENVIRONMENTS", "KEYS", "LOGINS", "PROJECT", "SECTIONS", "Key", "spelled"]
+
+PROJECT = "groundwork"
+ENVIRONMENTS = ("dev", "preview", "prod")
+# The roles that log in, as the keys of their limits and passwords begin.
+LOGINS = ("migrator", "app", "reader", "auditor")
+SECTIONS = {
+    "environment": "What kind of environment it is",
+    "server": "The server",
+    "container": "A server in a container",
+    "tls": "TLS",
+    "existing": "An existing server",
+    "database": "The database and its roles",
+    "passwords": "Passwords",
+    "limits": "What a role may take",
+    "schema": "The schema node",
+}
+
+_EMBEDDED, _CONTAINER, _EXISTING = "embedded", "container", "existing"
+_OWN = (_EMBEDDED, _CONTAINER)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One key of the configuration.
+
+    Attributes:
+        name: As a user writes it, without the project's name before it.
+        type: As Pulumi.yaml knows types.
+        default: As text, the way the engine hands values over; an object as JSON.
+        description: One sentence, or half of one.
+        section: One of `SECTIONS`.
+        shape: What a text means: "duration", "role" (a name), "password", "file"; "" for others.
+        choices: All values there are; empty for any.
+        span: The smallest and the largest of an integer; 0 and -1 may stand beside it.
+        beside: The one integer outside the span that is taken too, and what it means.
+        secret: Whether it is refused where the engine doesn't know it as a secret.
+        presets: Its value by environment where the stack gives none.
+        targets: The targets where it does something; empty for all.
+    """
+
+    name: str
+    type: Literal["string", "integer", "boolean", "object"] = "string"
+    default: str = ""
+    description: str
+    section: str
+    shape: Literal["", "duration", "role", "password", "file"] = ""
+    choices: tuple[str, ...] = ()
+    span: tuple[int, int] = (0, 0)
+    beside: int | None = None
+    secret: bool = False
+    presets: Mapping[str, str] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+
+
+def spelled(name: str) -> str:
+    """Give the key as `pulumi config set` takes it."""
+    return f"{PROJECT}:{name}"
+
+
+_PLACE = (
+    Key(
+        name="environment",
+        default="dev",
+        description="The kind of environment, which fills what is not set and says what is refused",
+        section="environment",
+        choices=ENVIRONMENTS,
+    ),
+    Key(
+        name="protect",
+        description="Whether server, database and schema node refuse to be destroyed",
+        section="environment",
+        choices=("true", "false"),
+        presets={"dev": "false", "preview": "false", "prod": "true"},
+    ),
+    Key(
+        name="retain",
+        description="Whether destroy leaves data directory, volume, database and roles as they are",
+        section="environment",
+        choices=("true", "false"),
+        presets={"dev": "false", "preview": "false", "prod": "true"},
+    ),
+    Key(
+        name="target",
+        default="embedded",
+        description="Where the server runs",
+        section="server",
+        choices=TARGETS,
+    ),
+    Key(
+        name="port",
+        type="integer",
+        default="0",
+        description="TCP port of the server on 127.0.0.1; 0 takes a free one at creation and keeps it",
+        section="server",
+        span=(1024, 65535),
+        beside=0,
+        targets=_OWN,
+    ),
+    Key(
+        name="dataDir",
+        description="Data directory; empty places it outside the checkout, one for each stack",
+        section="server",
+        targets=(_EMBEDDED,),
+    ),
+    Key(
+        name="postgresBin",
+        description="Folder with the programs of PostgreSQL 17 with pgvector; empty uses the machine's or fetches them",
+        section="server",
+    ),
+    Key(
+        name="parameters",
+        type="object",
+        default="{}",
+        description="More settings of postgresql.conf, by their names",
+        section="server",
+        targets=_OWN,
+    ),
+    Key(
+        name="waitSeconds",
+        type="integer",
+        default="60",
+        description="How long to wait for a server that does not answer yet, in seconds",
+        section="server",
+        span=(1, 3600),
+    ),
+    Key(
+        name="adminPasswordVersion",
+        type="integer",
+        default="1",
+        description="Raise it for a new password of the superuser",
+        section="passwords",
+        span=(1, 1_000_000),
+        targets=_OWN,
+    ),
+)
+_IN_A_CONTAINER = (
+    Key(
+        name="image",
+        default="pgvector/pgvector:pg17",
+        description="The image, by tag or digest: PostgreSQL 17 with pgvector",
+        section="container",
+        targets=(_CONTAINER,),
+    ),
+    Key(
+        name="volume",
+        description="Name of the volume with the data; empty has one generated",
+        section="container",
+        targets=(_CONTAINER,),
+    ),
+    Key(
+        name="memory",
+        type="integer",
+        default="0",
+        description="Limit of memory in MiB; 0 for none",
+        section="container",
+        span=(64, 16_777_216),
+        beside=0,
+        targets=(_CONTAINER,),
+    ),
+    Key(
+        name="cpus",
+        description="Limit in cores, 1.5 for example; empty for none",
+        section="container",
+        targets=(_CONTAINER,),
+    ),
+    Key(
+        name="shmSize",
+        type="integer",
+        default="0",
+        description="Shared memory in MiB, which parallel index builds need; 0 derives it from the parameters",
+        section="container",
+        span=(64, 16_777_216),
+        beside=0,
+        targets=(_CONTAINER,),
+    ),
+    *(
+        Key(
+            name=name,
+            description=f"PEM file of {what}, relative to the project; all three or none",
+            section="tls",
+            shape="file",
+            targets=(_CONTAINER,),
+        )
+        for name, what in (
+            ("tlsCertificate", "the server's certificate, its chain after it"),
+            ("tlsKey", "the certificate's key, without a passphrase"),
+            ("tlsCa", "the authority that clients check the certificate with"),
+        )
+    ),
+    Key(
+        name="sslmode",
+        description="How clients use TLS; empty is the target's own: disable without TLS, verify-full in a container with it, what adminUrl says for an existing server",
+        section="tls",
+        choices=("", "disable", "require", "verify-ca", "verify-full"),
+    ),
+    Key(
+        name="sslmodeReason",
+        description="Why clients in prod don't check the server's certificate, where sslmode is require",
+        section="tls",
+        targets=(_EXISTING,),
+    ),
+    Key(
+        name="adminUrl",
+        description="URL of the administrator, postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full&sslrootcert=FILE",
+        section="existing",
+        secret=True,
+        targets=(_EXISTING,),
+    ),
+    Key(
+        name="existingObjects",
+        default="refuse",
+        description="When roles or the database are there already: refuse, or adopt (taken over, and never dropped)",
+        section="existing",
+        choices=("refuse", "adopt"),
+        targets=(_EXISTING,),
+    ),
+)
+_INSIDE = (
+    Key(
+        name="database",
+        default="groundwork",
+        description="Name of the database, 1 to 63 bytes, without % ? #",
+        section="database",
+    ),
+    *(
+        Key(
+            name=f"{kind}Role",
+            description=f"Name of the role {what}; empty is DATABASE_{kind}",
+            section="database",
+            shape="role",
+        )
+        for kind, what in (
+            ("owner", "that owns everything and never logs in"),
+            ("migrator", "that runs migrations"),
+            ("readwrite", "whose members read and write rows"),
+            ("readonly", "whose members read rows"),
+            ("app", "of the application"),
+            ("reader", "of reports"),
+            ("auditor", "that sees the rows of every client"),
+        )
+    ),
+    Key(
+        name="auditor",
+        type="boolean",
+        default="false",
+        description="Whether there is an auditor, who sees the rows of every client and writes none",
+        section="database",
+    ),
+    Key(
+        name="passwordVersion",
+        type="integer",
+        default="1",
+        description="Raise it for new passwords of all roles whose password is not chosen",
+        section="passwords",
+        span=(1, 1_000_000),
+    ),
+    *(
+        Key(
+            name=f"{kind}Password",
+            description=f"A chosen password of the {kind}, at least 12 characters of printable ASCII; empty has one generated",
+            section="passwords",
+            shape="password",
+            secret=True,
+        )
+        for kind in LOGINS
+    ),
+)
+
+
+def _limits(
+    kind: str, *, statement: str, lock: str, idle: str, connections: int, least: int
+) -> tuple[Key, ...]:
+    """Give the keys of what one role that logs in may take, with their defaults."""
+    durations = (
+        ("StatementTimeout", statement, f"How long a statement of the {kind} may take"),
+        ("LockTimeout", lock, f"How long a statement of the {kind} waits for a lock"),
+        ("IdleTimeout", idle, f"How long the {kind} may do nothing inside a transaction"),
+    )
+    return (
+        *(
+            Key(
+                name=f"{kind}{suffix}",
+                default=default,
+                description=f"{what}; empty sets none",
+                section="limits",
+                shape="duration",
+            )
+            for suffix, default, what in durations
+        ),
+        Key(
+            name=f"{kind}Connections",
+            type="integer",
+            default=str(connections),
+            description=f"How many sessions the {kind} may have at once; -1 for any number",
+            section="limits",
+            span=(least, 262_143),
+            beside=-1,
+        ),
+    )
+
+
+# Together they leave a server with its 100 connections some for its administrator. A run of the
+# schema node holds up to four sessions.
+_LIMITS = (
+    *_limits("migrator", statement="", lock="", idle="10min", connections=10, least=4),
+    *_limits("app", statement="30s", lock="5s", idle="1min", connections=60, least=1),
+    *_limits("reader", statement="5min", lock="5s", idle="5min", connections=20, least=1),
+    *_limits("auditor", statement="5min", lock="5s", idle="5min", connections=5, least=1),
+)
+_SCHEMA_WORDS = {
+    "revision": "Where the schema goes: head, base, a revision or a branch label",
+    "downgrade": "Whether the schema may go back, with the data that this loses",
+    "drift": "When objects were changed by hand: report, refuse (stop), accept (compare with that from now on)",
+    "edited": "When the file of an applied revision is not what ran",
+    "adopt": "Revision that a database with tables and without a version table is taken to have, after a comparison",
+    "apply": "How revisions run: compiled (rendered SQL where there is any), online (all through env.py)",
+    "approved_plan": "Digest that a plan must have to run, as preview shows it; empty takes any",
+    "on_destroy": "What becomes of the schema when its node goes and the database stays",
+    "lock_timeout": "How long a revision waits for a lock before it is tried again; empty takes what role or URL say, or 5s",
+    "statement_timeout": "How long a statement of a revision may take; empty takes what role or URL say, or 1h",
+    "url_variable": "Environment variable that env.py reads the URL from, where revisions run through it",
+}
+_SCHEMA_PRESETS = {
+    "downgrade": {"dev": "refuse", "preview": "allow", "prod": "refuse"},
+    "drift": {"dev": "report", "preview": "refuse", "prod": "refuse"},
+}
+_SCHEMA = (
+    Key(
+        name="migrations",
+        default="migrations",
+        description="Folder with alembic.ini or pyproject.toml, relative to the project",
+        section="schema",
+    ),
+    *(
+        Key(
+            name=name,
+            default="" if name in _SCHEMA_PRESETS else default,
+            description=_SCHEMA_WORDS[name],
+            section="schema",
+            choices=options.CHOICES.get(name, ()),
+            presets=_SCHEMA_PRESETS.get(name, {}),
+        )
+        for name, default in options.DEFAULTS.items()
+    ),
+)
+
+KEYS: Mapping[str, Key] = {
+    key.name: key for key in (*_PLACE, *_IN_A_CONTAINER, *_INSIDE, *_LIMITS, *_SCHEMA)
+}
