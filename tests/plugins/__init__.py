@@ -1,1 +1,1 @@
-"""The conformance suite: one behaviour for every `postgresql` plugin."""
+"""The conformance suites: one behaviour for every plugin of a package, genuine or offline."""

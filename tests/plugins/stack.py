@@ -22,7 +22,7 @@ _LIMIT_SECONDS = 300
 
 _TRIVIAL = ("same", "read", "refresh")
 
-_FOREIGN = ("PG", "PULUMI_", "ALL_PROXY", "all_proxy")
+_FOREIGN = ("PG", "DOCKER_", "PULUMI_", "ALL_PROXY", "all_proxy")
 """How variables begin that would lead the engine or a plugin elsewhere, past the test's own."""
 
 
@@ -52,6 +52,7 @@ class Stack:
         folder: Path,
         *,
         path: list[Path],
+        package: str,
         environment: Mapping[str, str],
         template: Path | None = None,
     ) -> None:
@@ -59,6 +60,7 @@ class Stack:
 
         Args:
             folder: Where to put them; must not exist.
+            package: Whose resources the program declares, such as 'postgresql'.
             path: Folders that go first on PATH: of the plugin, the engine, the Python.
             environment: How the provider reaches the server.
             template: The folder of an empty stack, whose copy takes the place of a run of the
@@ -69,6 +71,7 @@ class Stack:
         self._environment = {
             **{key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)},
             **environment,
+            "CONFORMANCE_PACKAGE": package,
             "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
             "PULUMI_HOME": str(folder / "home"),
             "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
@@ -89,7 +92,7 @@ class Stack:
 
         Args:
             resources: By logical name and in order: `type`, `args`, and maybe `provider` and
-                `after` with the names of earlier ones.
+                `after` with the names of earlier ones, and `options` of the engine.
         """
         (self.folder / "resources.json").write_text(json.dumps(resources), encoding="utf-8")
 

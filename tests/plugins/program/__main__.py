@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import importlib
 import json
+import os
 from pathlib import Path
 from typing import Any
 
 import pulumi
-import pulumi_postgresql as postgresql
 
+package = importlib.import_module(f"pulumi_{os.environ['CONFORMANCE_PACKAGE']}")
 made: dict[str, Any] = {}
 
 
@@ -20,6 +22,8 @@ def resolved(value: object) -> object:
         return value
     if "secret" in value:
         return pulumi.Output.secret(value["secret"])
+    if "output" not in value:
+        return {key: resolved(item) for key, item in value.items()}
     name, _, key = str(value["output"]).partition(".")
     return getattr(made[name], key)
 
@@ -28,6 +32,7 @@ for name, declared in json.loads(Path("resources.json").read_text(encoding="utf-
     options = pulumi.ResourceOptions(
         provider=made.get(declared.get("provider", "")),
         depends_on=[made[other] for other in declared.get("after", [])],
+        **declared.get("options", {}),
     )
     arguments = {key: resolved(value) for key, value in declared["args"].items()}
-    made[name] = getattr(postgresql, declared["type"])(name, opts=options, **arguments)
+    made[name] = getattr(package, declared["type"])(name, opts=options, **arguments)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.plugins.catalog import quote
+from tests.plugins.postgresql.catalog import quote
 from tests.plugins.stack import EngineError
 
 if TYPE_CHECKING:
-    from tests.plugins.catalog import Catalog
+    from tests.plugins.postgresql.catalog import Catalog
     from tests.plugins.stack import Stack
 
 ODD = "Sche\"ma's ☕"

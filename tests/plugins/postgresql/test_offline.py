@@ -21,13 +21,13 @@ from google.protobuf import (
 )
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from tests.plugins.conftest import OFFLINE
+from tests.plugins.postgresql.conftest import OFFLINE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import PostgresServer
-    from tests.plugins.catalog import Catalog
+    from tests.plugins.postgresql.catalog import Catalog
 
 ROLE = "urn:pulumi:s::p::postgresql:index/role:Role::one"
 GRANT = "urn:pulumi:s::p::postgresql:index/grant:Grant::one"

@@ -9,7 +9,7 @@ import pytest
 from tests.plugins.stack import EngineError
 
 if TYPE_CHECKING:
-    from tests.plugins.catalog import Catalog
+    from tests.plugins.postgresql.catalog import Catalog
     from tests.plugins.stack import Stack
 
 ODD = "Da\"ta base's ☕"

@@ -10,8 +10,8 @@ from tests.plugins.stack import EngineError
 
 if TYPE_CHECKING:
     from tests.conftest import PostgresServer
-    from tests.plugins.catalog import Catalog
-    from tests.plugins.conftest import MakeStack
+    from tests.plugins.postgresql.catalog import Catalog
+    from tests.plugins.postgresql.conftest import MakeStack
     from tests.plugins.stack import Stack
 
 SECRET = "sup3r-hidden"  # noqa: S105 - made up

@@ -1,0 +1,132 @@
+"""Docker, a small image, the plugin under test and a fresh stack."""
+
+from __future__ import annotations
+
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.plugins.docker.machine import Machine, available
+from tests.plugins.stack import Stack
+from toolchain import cache, offline
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+PLUGIN_VARIABLE = "GROUNDWORK_DOCKER_PLUGIN"
+"""A folder with the plugin to test; not set: the offline one of this checkout."""
+
+PROGRAM = "pulumi-resource-docker"
+
+_COMMANDS = ("sh", "sleep", "cat", "stat", "ls", "id", "true", "false", "touch", "test", "env")
+
+MakeStack = Callable[..., Stack]
+
+
+@pytest.fixture(scope="session")
+def plugin() -> Iterator[Path]:
+    """The folder of the plugin under test: as it is installed, with its own packages."""
+    chosen = os.environ.get(PLUGIN_VARIABLE)
+    if chosen:
+        # Another one that PATH leads to must not be taken for it.
+        assert shutil.which(PROGRAM, path=chosen), f"{PLUGIN_VARIABLE}: no {PROGRAM} in {chosen}"
+        yield Path(chosen).resolve()
+        return
+    with cache.temporary("conformance-docker") as folder:
+        offline.assemble("docker", folder)
+        yield folder
+
+
+@pytest.fixture(scope="session")
+def machine() -> Machine:
+    """The machine's Docker; skips, and says why, where there is none."""
+    if reason := available():
+        pytest.skip(f"Docker is needed: {reason}")
+    return Machine()
+
+
+@pytest.fixture(scope="session")
+def image(machine: Machine) -> Iterator[str]:
+    """A local image with a shell and a few commands of this machine, and their libraries."""
+    name = f"groundwork-conformance:{uuid.uuid4().hex[:12]}"
+    machine.run("import", "--change", "ENV MADE_BY=image", "-", name, data=_root())
+    yield name
+    machine.run("rmi", "--force", name)
+
+
+@pytest.fixture
+def make_stack(
+    tmp_path: Path, engine: Path, plugin: Path, empty_stack: Path, machine: Machine
+) -> MakeStack:
+    """Makes stacks whose default provider reaches the machine's Docker."""
+    del machine
+    reached = {key: value for key, value in os.environ.items() if key.startswith("DOCKER_")}
+    made: list[Stack] = []
+
+    def make(**environment: str) -> Stack:
+        stack = Stack(
+            tmp_path / f"stack-{len(made)}",
+            package="docker",
+            path=[plugin, engine, Path(sys.executable).parent],
+            template=empty_stack,
+            environment={**reached, **environment},
+        )
+        made.append(stack)
+        return stack
+
+    return make
+
+
+@pytest.fixture
+def stack(make_stack: MakeStack) -> Stack:
+    """A fresh stack."""
+    return make_stack()
+
+
+@pytest.fixture
+def name(machine: Machine) -> Iterator[Callable[[str], str]]:
+    """Gives names of this test; whatever has one of them is removed at its end."""
+    run = f"conformance-{uuid.uuid4().hex[:8]}"
+    yield lambda suffix: f"{run}-{suffix}"
+    for kind, options in (("container", ["--all"]), ("volume", []), ("network", [])):
+        force = ["--force"] if kind != "network" else []
+        listed = ["ls", "--quiet", *options, "--filter", f"name={run}"]
+        if found := machine.run(kind, *listed).split():
+            machine.run(kind, "rm", *force, *found)
+
+
+def _root() -> bytes:
+    """A root file system with the commands, as a tar archive."""
+    files = {f"bin/{command}": _program(command) for command in _COMMANDS}
+    for program in list(files.values()):
+        files |= {str(library).lstrip("/"): library for library in _libraries(program)}
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w") as tar:
+        for path, source in sorted(files.items()):
+            tar.add(source.resolve(), arcname=path)
+        for folder in ("tmp", "proc", "sys", "dev", "etc"):
+            member = tarfile.TarInfo(folder)
+            member.type, member.mode = tarfile.DIRTYPE, 0o1777
+            tar.addfile(member)
+    return packed.getvalue()
+
+
+def _program(command: str) -> Path:
+    found = shutil.which(command, path="/bin:/usr/bin")
+    assert found, command
+    return Path(found)
+
+
+def _libraries(program: Path) -> list[Path]:
+    listed = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    words = (word for line in listed.splitlines() for word in line.split())
+    return [Path(word) for word in words if word.startswith("/")]

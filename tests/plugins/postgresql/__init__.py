@@ -1,0 +1,1 @@
+"""The conformance suite of the `postgresql` plugin, and what holds for the offline one alone."""
