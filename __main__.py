@@ -23,7 +23,7 @@ def main() -> None:
     except GroundworkError as exc:
         pulumi.log.error(str(exc))
         sys.exit(_REPORTED)
-    database = Database("db", endpoint=endpoint, database=chosen.database)
+    database = Database("db", endpoint=endpoint, settings=chosen)
     schema = Schema(
         "schema",
         url=database.migrator_url,
@@ -32,8 +32,8 @@ def main() -> None:
         binaries=chosen.postgres_bin,
         opts=pulumi.ResourceOptions(
             depends_on=database.ready,
-            # What is inside goes with the server, or with the database in it.
-            deleted_with=endpoint.server if endpoint.owned else database.resource,
+            deleted_with=database.tables_go_with,
+            protect=chosen.protect or None,
         ),
     )
     pulumi.export("endpoint", pulumi.Output.format("{0}:{1}", endpoint.host, endpoint.port))

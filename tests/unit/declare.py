@@ -1,7 +1,7 @@
 """Declares the server and the database under mocks, and prints what was asked of the engine.
 
-`python -m tests.unit.declare DATABASE` writes one JSON object: `made`, the inputs of each resource
-by its name, and `urls`.
+`python -m tests.unit.declare DATABASE [KEY=VALUE ...]` writes one JSON object: `made`, the inputs
+of each resource by its name, and `urls`. The keys are those of the stack's configuration.
 """
 
 from __future__ import annotations
@@ -43,22 +43,25 @@ class _Engine(mocks.Mocks):
         return args.args, None
 
 
-def main(database: str) -> None:
+def main(database: str, *more: str) -> None:
     """Declare, and print."""
+    values = {"database": database, **dict(each.split("=", 1) for each in more)}
     asyncio.set_event_loop(asyncio.new_event_loop())  # the SDK asks for a current one
     engine = _Engine()
     pulumi.runtime.set_mocks(engine, project="groundwork", stack="unit", preview=False)
     urls: dict[str, str] = {}
 
     def program() -> pulumi.Output[None]:
-        settings = parse({"database": database}, root=_ROOT)
-        made = Database("db", endpoint=servers.provision(settings), database=database)
-        both = pulumi.Output.all(app=made.app_url, migrator=made.migrator_url)
-        return both.apply(urls.update)
+        settings = parse(values, root=_ROOT)
+        made = Database("db", endpoint=servers.provision(settings), settings=settings)
+        all_urls = {"app": made.app_url, "migrator": made.migrator_url, "reader": made.reader_url}
+        if made.auditor_url is not None:
+            all_urls["auditor"] = made.auditor_url
+        return pulumi.Output.all(**all_urls).apply(urls.update)
 
     pulumi.runtime.test(program)()  # type: ignore[no-untyped-call]  # the SDK's own
     json.dump({"made": engine.made, "urls": urls}, sys.stdout)
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(*sys.argv[1:])

@@ -18,7 +18,7 @@ _PULUMI_ROOMS = (
     "infra/password.py",
     "infra/row.py",
     "infra/servers/",
-    "infra/database.py",
+    "infra/database/",
     "infra/schema/resource.py",
     "policy/",
     "tests/",
