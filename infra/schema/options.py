@@ -11,7 +11,7 @@ from infra.schema.model import Policy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CHOICES", "DEFAULTS", "Options", "mistakes", "parse"]
+__all__ = ["CHOICES", "DEFAULTS", "Options", "duration_mistake", "mistakes", "parse"]
 
 DEFAULTS = {
     "revision": "head",
@@ -34,7 +34,10 @@ CHOICES = {
     "apply": ("compiled", "online"),
     "on_destroy": ("retain", "downgrade"),
 }
-_DURATION = re.compile(r"(\d{1,9} ?(us|ms|s|min|h|d)?)?")
+_DURATION = re.compile(r"([0-9]{1,9}) ?(us|ms|s|min|h|d)?")
+# In milliseconds, as PostgreSQL takes a number without a unit, and the most that it takes.
+_UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
+_LONGEST = 2**31 - 1
 _DIGEST = re.compile(r"[0-9a-fA-F]{12,64}|")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
@@ -77,9 +80,9 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
         if given[key] not in allowed
     ]
     found += [
-        f"{key}: {given[key]!r} is no duration; write 500ms, 5s, 10min, 1h, or 0 for no limit"
+        f"{key}: {why}"
         for key in ("lock_timeout", "statement_timeout")
-        if not _DURATION.fullmatch(given[key])
+        if (why := duration_mistake(given[key]))
     ]
     if not given["revision"]:
         found.append("revision: is empty; head, base, a revision or a branch label")
@@ -88,6 +91,17 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
     if not _VARIABLE.fullmatch(given["url_variable"]):
         found.append(f"url_variable: {given['url_variable']!r} is no name of a variable")
     return found
+
+
+def duration_mistake(text: str) -> str:
+    """Tell what is wrong with a duration as PostgreSQL writes it; "" where nothing is, or none."""
+    found = _DURATION.fullmatch(text)
+    if not found:
+        right = "write 500ms, 5s, 10min, 1h, or 0 for no limit"
+        return f"{text!r} is no duration; {right}" if text else ""
+    if int(found[1]) * _UNITS[found[2] or "ms"] > _LONGEST:
+        return f"{text!r} is longer than PostgreSQL takes, 24 days; write 0 for no limit"
+    return ""
 
 
 def parse(values: Mapping[str, str]) -> Options:

@@ -39,10 +39,15 @@ _WITHOUT_EFFECT = frozenset(
 
 
 class AdminUrlError(GroundworkError):
-    """The admin's URL can't be used as it is."""
+    """The admin's URL can't be used as it is.
+
+    Attributes:
+        mistake: Why, in sentences that hold no secret.
+    """
 
     def __init__(self, mistake: str) -> None:
-        """Word the message; `mistake` is a sentence that holds no secret."""
+        """Word the message."""
+        self.mistake = mistake
         super().__init__(
             f"{_KEY}: {mistake} {_KEPT} Set it with: pulumi config set --secret {_KEY}"
         )

@@ -2,74 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from infra.schema import options
 from infra.servers import TARGETS
+from infra.settings.key import ENVIRONMENTS, LOGINS, Key
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENVIRONMENTS", "KEYS", "LOGINS", "PROJECT", "SECTIONS", "Key", "spelled"]
-
-PROJECT = "groundwork"
-ENVIRONMENTS = ("dev", "preview", "prod")
-# The roles that log in, as the keys of their limits and passwords begin.
-LOGINS = ("migrator", "app", "reader", "auditor")
-SECTIONS = {
-    "environment": "What kind of environment it is",
-    "server": "The server",
-    "container": "A server in a container",
-    "tls": "TLS",
-    "existing": "An existing server",
-    "database": "The database and its roles",
-    "passwords": "Passwords",
-    "limits": "What a role may take",
-    "schema": "The schema node",
-}
+__all__ = ["KEYS"]
 
 _EMBEDDED, _CONTAINER, _EXISTING = "embedded", "container", "existing"
 _OWN = (_EMBEDDED, _CONTAINER)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Key:
-    """One key of the configuration.
-
-    Attributes:
-        name: As a user writes it, without the project's name before it.
-        type: As Pulumi.yaml knows types.
-        default: As text, the way the engine hands values over; an object as JSON.
-        description: One sentence, or half of one.
-        section: One of `SECTIONS`.
-        shape: What a text means: "duration", "role" (a name), "password", "file"; "" for others.
-        choices: All values there are; empty for any.
-        span: The smallest and the largest of an integer; 0 and -1 may stand beside it.
-        beside: The one integer outside the span that is taken too, and what it means.
-        secret: Whether it is refused where the engine doesn't know it as a secret.
-        presets: Its value by environment where the stack gives none.
-        targets: The targets where it does something; empty for all.
-    """
-
-    name: str
-    type: Literal["string", "integer", "boolean", "object"] = "string"
-    default: str = ""
-    description: str
-    section: str
-    shape: Literal["", "duration", "role", "password", "file"] = ""
-    choices: tuple[str, ...] = ()
-    span: tuple[int, int] = (0, 0)
-    beside: int | None = None
-    secret: bool = False
-    presets: Mapping[str, str] = field(default_factory=dict)
-    targets: tuple[str, ...] = ()
-
-
-def spelled(name: str) -> str:
-    """Give the key as `pulumi config set` takes it."""
-    return f"{PROJECT}:{name}"
-
+_WHO = {"app": "application"}
 
 _PLACE = (
     Key(
@@ -81,14 +27,16 @@ _PLACE = (
     ),
     Key(
         name="protect",
-        description="Whether server, database and schema node refuse to be destroyed",
+        description="Whether server, database and schema node refuse to be destroyed; empty takes "
+        "what the environment says",
         section="environment",
         choices=("true", "false"),
         presets={"dev": "false", "preview": "false", "prod": "true"},
     ),
     Key(
         name="retain",
-        description="Whether destroy leaves data directory, volume, database and roles as they are",
+        description="Whether destroy leaves data directory, volume, database and roles as they "
+        "are; empty takes what the environment says",
         section="environment",
         choices=("true", "false"),
         presets={"dev": "false", "preview": "false", "prod": "true"},
@@ -104,7 +52,7 @@ _PLACE = (
         name="port",
         type="integer",
         default="0",
-        description="TCP port of the server on 127.0.0.1; 0 takes a free one at creation and keeps it",
+        description="TCP port on 127.0.0.1; 0 takes a free one at creation and keeps it",
         section="server",
         span=(1024, 65535),
         beside=0,
@@ -118,7 +66,8 @@ _PLACE = (
     ),
     Key(
         name="postgresBin",
-        description="Folder with the programs of PostgreSQL 17 with pgvector; empty uses the machine's or fetches them",
+        description="Folder with the programs of PostgreSQL 17 with pgvector; empty uses the "
+        "machine's, or fetches them",
         section="server",
     ),
     Key(
@@ -181,7 +130,8 @@ _IN_A_CONTAINER = (
         name="shmSize",
         type="integer",
         default="0",
-        description="Shared memory in MiB, which parallel index builds need; 0 derives it from the parameters",
+        description="Shared memory in MiB, which parallel index builds need; 0 derives it from the "
+        "parameters",
         section="container",
         span=(64, 16_777_216),
         beside=0,
@@ -203,19 +153,22 @@ _IN_A_CONTAINER = (
     ),
     Key(
         name="sslmode",
-        description="How clients use TLS; empty is the target's own: disable without TLS, verify-full in a container with it, what adminUrl says for an existing server",
+        description="How clients use TLS; empty is the target's own: none without tlsCertificate, "
+        "verify-full with it, what adminUrl says for an existing server",
         section="tls",
         choices=("", "disable", "require", "verify-ca", "verify-full"),
     ),
     Key(
         name="sslmodeReason",
-        description="Why clients in prod don't check the server's certificate, where sslmode is require",
+        description="Why clients in prod may go without checking the server's certificate, with "
+        "sslmode require",
         section="tls",
         targets=(_EXISTING,),
     ),
     Key(
         name="adminUrl",
-        description="URL of the administrator, postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full&sslrootcert=FILE",
+        description="URL of the administrator, "
+        "postgresql://USER:PASSWORD@HOST:PORT/DATABASE?sslmode=verify-full&sslrootcert=FILE",
         section="existing",
         secret=True,
         targets=(_EXISTING,),
@@ -223,7 +176,8 @@ _IN_A_CONTAINER = (
     Key(
         name="existingObjects",
         default="refuse",
-        description="When roles or the database are there already: refuse, or adopt (taken over, and never dropped)",
+        description="When roles or the database are there already: refuse, or adopt, which takes "
+        "them over and never drops them",
         section="existing",
         choices=("refuse", "adopt"),
         targets=(_EXISTING,),
@@ -257,7 +211,7 @@ _INSIDE = (
         name="auditor",
         type="boolean",
         default="false",
-        description="Whether there is an auditor, who sees the rows of every client and writes none",
+        description="Whether there is an auditor, who sees the rows of all clients and writes none",
         section="database",
     ),
     Key(
@@ -271,7 +225,8 @@ _INSIDE = (
     *(
         Key(
             name=f"{kind}Password",
-            description=f"A chosen password of the {kind}, at least 12 characters of printable ASCII; empty has one generated",
+            description=f"A chosen password of the {_WHO.get(kind, kind)}, at least 12 characters of printable "
+            "ASCII; empty has one generated",
             section="passwords",
             shape="password",
             secret=True,
@@ -285,10 +240,11 @@ def _limits(
     kind: str, *, statement: str, lock: str, idle: str, connections: int, least: int
 ) -> tuple[Key, ...]:
     """Give the keys of what one role that logs in may take, with their defaults."""
+    who = _WHO.get(kind, kind)
     durations = (
-        ("StatementTimeout", statement, f"How long a statement of the {kind} may take"),
-        ("LockTimeout", lock, f"How long a statement of the {kind} waits for a lock"),
-        ("IdleTimeout", idle, f"How long the {kind} may do nothing inside a transaction"),
+        ("StatementTimeout", statement, f"How long a statement of the {who} may take"),
+        ("LockTimeout", lock, f"How long a statement of the {who} waits for a lock"),
+        ("IdleTimeout", idle, f"How long the {who} may do nothing inside a transaction"),
     )
     return (
         *(
@@ -305,7 +261,7 @@ def _limits(
             name=f"{kind}Connections",
             type="integer",
             default=str(connections),
-            description=f"How many sessions the {kind} may have at once; -1 for any number",
+            description=f"How many sessions the {who} may have at once; -1 for any number",
             section="limits",
             span=(least, 262_143),
             beside=-1,
@@ -323,16 +279,23 @@ _LIMITS = (
 )
 _SCHEMA_WORDS = {
     "revision": "Where the schema goes: head, base, a revision or a branch label",
-    "downgrade": "Whether the schema may go back, with the data that this loses",
-    "drift": "When objects were changed by hand: report, refuse (stop), accept (compare with that from now on)",
+    "downgrade": "Whether the schema may go back, with the data that this loses; empty takes what "
+    "the environment says",
+    "drift": "When objects were changed by hand: report, refuse (stop), accept (compare with that "
+    "from now on); empty takes what the environment says",
     "edited": "When the file of an applied revision is not what ran",
-    "adopt": "Revision that a database with tables and without a version table is taken to have, after a comparison",
-    "apply": "How revisions run: compiled (rendered SQL where there is any), online (all through env.py)",
+    "adopt": "Revision that a database with tables and without a version table is taken to have, "
+    "after a comparison",
+    "apply": "How revisions run: compiled (rendered SQL where there is any), online (all through "
+    "env.py)",
     "approved_plan": "Digest that a plan must have to run, as preview shows it; empty takes any",
     "on_destroy": "What becomes of the schema when its node goes and the database stays",
-    "lock_timeout": "How long a revision waits for a lock before it is tried again; empty takes what role or URL say, or 5s",
-    "statement_timeout": "How long a statement of a revision may take; empty takes what role or URL say, or 1h",
-    "url_variable": "Environment variable that env.py reads the URL from, where revisions run through it",
+    "lock_timeout": "How long a revision waits for a lock before it is tried again; empty takes "
+    "what role or URL say, or 5s",
+    "statement_timeout": "How long a statement of a revision may take; empty takes what role or "
+    "URL say, or 1h",
+    "url_variable": "Environment variable that env.py reads the URL from, where revisions run "
+    "through it",
 }
 _SCHEMA_PRESETS = {
     "downgrade": {"dev": "refuse", "preview": "allow", "prod": "refuse"},

@@ -86,6 +86,7 @@ class Settings:
         shm_size: Shared memory of the container in MiB; 0 derives it from the parameters.
         tls: What the container's server shows to clients; None leaves TLS off.
         sslmode: libpq's, for every URL; "" takes the target's own.
+        sslmode_reason: Why clients in prod don't check the server's certificate; "" where they do.
         admin_url: Administrator's URL of an existing server; "" for the other targets.
         existing_objects: "refuse", or "adopt" to take over roles and a database of an existing
             server that are there already; what is adopted is never dropped.
@@ -113,6 +114,7 @@ class Settings:
     shm_size: int = 0
     tls: Tls | None = None
     sslmode: str = ""
+    sslmode_reason: str = ""
     admin_url: str = field(default="", repr=False)
     existing_objects: str = "refuse"
     admin_password_version: int = 1

@@ -1,0 +1,65 @@
+"""What there is to know of one key of a stack's configuration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["ENVIRONMENTS", "LOGINS", "PROJECT", "SECTIONS", "Key", "spelled"]
+
+PROJECT = "groundwork"
+ENVIRONMENTS = ("dev", "preview", "prod")
+# The roles that log in, as the keys of their limits and passwords begin.
+LOGINS = ("migrator", "app", "reader", "auditor")
+SECTIONS = {
+    "environment": "What kind of environment it is",
+    "server": "The server",
+    "container": "A server in a container",
+    "tls": "TLS",
+    "existing": "An existing server",
+    "database": "The database and its roles",
+    "passwords": "Passwords",
+    "limits": "What a role may take",
+    "schema": "The schema node",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Key:
+    """One key of the configuration.
+
+    Attributes:
+        name: As a user writes it, without the project's name before it.
+        type: As Pulumi.yaml knows types.
+        default: As text, the way the engine hands values over; an object as JSON.
+        description: One sentence, or half of one.
+        section: One of `SECTIONS`.
+        shape: What a text means: "duration", "role" (a name), "password", "file"; "" for others.
+        choices: All values there are; empty for any.
+        span: The smallest and the largest of an integer; 0 and -1 may stand beside it.
+        beside: The one integer outside the span that is taken too, and what it means.
+        secret: Whether it is refused where the engine doesn't know it as a secret.
+        presets: Its value by environment where the stack gives none.
+        targets: The targets where it does something; empty for all.
+    """
+
+    name: str
+    type: Literal["string", "integer", "boolean", "object"] = "string"
+    default: str = ""
+    description: str
+    section: str
+    shape: Literal["", "duration", "role", "password", "file"] = ""
+    choices: tuple[str, ...] = ()
+    span: tuple[int, int] = (0, 0)
+    beside: int | None = None
+    secret: bool = False
+    presets: Mapping[str, str] = field(default_factory=dict)
+    targets: tuple[str, ...] = ()
+
+
+def spelled(name: str) -> str:
+    """Give the key as `pulumi config set` takes it."""
+    return f"{PROJECT}:{name}"
