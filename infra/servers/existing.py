@@ -28,6 +28,7 @@ _READ_SECONDS = 10.0
 # What the stack remembers of the server; the first four lead `read` to it.
 _GIVEN = ("url", "sslmode", "roles", "database")
 _SEEN = ("host", "port", "user", "cluster", "version", "superuser")
+_KEPT = (*_GIVEN, *_SEEN, "adopted")
 
 
 def provision(settings: Settings) -> Endpoint:
@@ -84,8 +85,9 @@ def _look(admin: AdminUrl, wanted: Wanted, seconds: float) -> Facts | None:
     """Ask the server; None in a preview where it doesn't answer."""
     preview = pulumi.runtime.is_dry_run()
     patience = min(seconds, _PREVIEW_SECONDS) if preview else seconds
+    say = _ignore if preview else _say
     with ThreadPoolExecutor(1) as aside:  # the program itself runs inside an event loop
-        asked = aside.submit(facts.look, admin, wanted, root=Path.cwd(), seconds=patience, say=_say)
+        asked = aside.submit(facts.look, admin, wanted, root=Path.cwd(), seconds=patience, say=say)
         try:
             return asked.result()
         except RefusedError:
@@ -102,6 +104,11 @@ def _look(admin: AdminUrl, wanted: Wanted, seconds: float) -> Facts | None:
 
 def _say(text: str) -> None:
     print(text, flush=True)  # noqa: T201 - the engine shows it, while its log waits for the program
+
+
+def _ignore(text: str) -> None:
+    """Say nothing of a wait that is short."""
+    del text
 
 
 def _found(seen: Facts | None, *, adopt: bool) -> Found:
@@ -124,6 +131,7 @@ class ExistingServer(dynamic.Resource, module="groundwork", name="ExistingServer
         cluster: System identifier of the cluster; "" where the admin may not ask for it.
         version: The server's version.
         superuser: Whether the admin is one.
+        adopted: What the stack took over, and must not drop: "role NAME", "database NAME".
     """
 
     host: pulumi.Output[str]
@@ -132,6 +140,7 @@ class ExistingServer(dynamic.Resource, module="groundwork", name="ExistingServer
     cluster: pulumi.Output[str]
     version: pulumi.Output[str]
     superuser: pulumi.Output[bool]
+    adopted: pulumi.Output[list[str]]
 
     def __init__(
         self,
@@ -144,7 +153,7 @@ class ExistingServer(dynamic.Resource, module="groundwork", name="ExistingServer
     ) -> None:
         """Declare it by what was seen of it; None where it doesn't answer, in a preview."""
         inputs: dict[str, Any] = {
-            **dict.fromkeys(_SEEN),
+            **dict.fromkeys((*_SEEN, "adopted")),
             "url": pulumi.Output.secret(settings.admin_url),
             "sslmode": settings.sslmode,
             "roles": dict(wanted.roles),
@@ -166,15 +175,23 @@ class ExistingProvider(Provider):
             return dynamic.CheckResult(given, [])
         seen = Facts.of(news["seen"])
         wanted = Wanted(roles=news["roles"], database=news["database"])
-        _refuse(seen, wanted, olds, adopt=bool(news["adopt"]))
-        return dynamic.CheckResult({**given, **_outputs(seen)}, [])
+        adopt = bool(news["adopt"])
+        _refuse(seen, wanted, olds, adopt=adopt)
+        adopted = _adopted(seen, wanted, olds)
+        if adopted and not adopt:
+            raise GroundworkError(
+                f"The stack took over what it didn't make: {', '.join(adopted)}. Without"
+                " groundwork:existingObjects adopt it would be dropped at destroy. Nothing was"
+                " changed. Set that again."
+            )
+        return dynamic.CheckResult({**given, **_outputs(seen), "adopted": adopted}, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """Report a change where anything is new; nothing is ever replaced."""
         places = [f"{props.get('host')}:{_number(props.get('port'))}" for props in (olds, news)]
         if news.get("host") and places[0] != places[1]:
             print(f"the server that takes writes is {places[1]} now, and was {places[0]}")  # noqa: T201 - the engine shows it
-        same = all(olds.get(key) == news.get(key) for key in (*_GIVEN, *_SEEN))
+        same = all(olds.get(key) == news.get(key) for key in _KEPT)
         return dynamic.DiffResult(changes=not same)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
@@ -193,15 +210,15 @@ class ExistingProvider(Provider):
         admin = adminurl.parse(props["url"], sslmode=props["sslmode"])
         wanted = Wanted(roles=props["roles"], database=props["database"])
         try:
-            seen = facts.look(admin, wanted, root=Path.cwd(), seconds=_READ_SECONDS, say=_say)
+            seen = facts.look(admin, wanted, root=Path.cwd(), seconds=_READ_SECONDS, say=_ignore)
         except RefusedError as exc:
             msg = (
                 f"{exc} This is by the URL of the last `up`: where it was changed, run `up` first."
             )
             raise ProbeError(msg) from exc
-        found = {**{key: props[key] for key in _GIVEN}, **_outputs(seen)}
+        found = {**_remembered(props), **_outputs(seen)}
         if _moved(seen, props):
-            found |= {"roles": {}, "database": ""}
+            found |= {"roles": {}, "database": "", "adopted": []}
         return dynamic.ReadResult(id_, found, found)
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
@@ -227,6 +244,20 @@ def _refuse(seen: Facts, wanted: Wanted, olds: dict[str, Any], *, adopt: bool) -
             f"The server at {_place(seen)} can't be used as it is{again}; nothing was changed:\n"
             f"{lines}"
         )
+
+
+def _adopted(seen: Facts, wanted: Wanted, olds: dict[str, Any]) -> list[str]:
+    """Name all that is wanted and was there before the stack, now or at an earlier time."""
+    moved = _moved(seen, olds)
+    known = Known() if moved else _known(olds)
+    before = set() if moved else set(olds.get("adopted") or ())
+    there = {role.name for role in seen.roles}
+    found = {f"role {name}" for name in there - known.roles}
+    kept = {f"role {name}" for name in wanted.roles.values()}
+    kept.add(f"database {wanted.database}")
+    if seen.database and wanted.database != known.database:
+        found.add(f"database {wanted.database}")
+    return sorted(found | (before & kept))
 
 
 def _known(olds: dict[str, Any]) -> Known:
@@ -256,7 +287,7 @@ def _outputs(seen: Facts) -> dict[str, Any]:
 
 
 def _remembered(props: dict[str, Any]) -> dict[str, Any]:
-    return {key: props.get(key) for key in (*_GIVEN, *_SEEN)}
+    return {key: props.get(key) for key in _KEPT}
 
 
 def _number(port: Any) -> int | None:

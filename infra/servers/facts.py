@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
@@ -116,17 +117,16 @@ class Facts:
     roles: tuple[Role, ...]
     database: Database | None
 
-    def dump(self) -> dict[str, Any]:
-        """Give it as what the engine can carry."""
-        return asdict(self)
+    def dump(self) -> str:
+        """Give it as a text: of a structure, the engine would drop what is None."""
+        return json.dumps(asdict(self))
 
     @classmethod
-    def of(cls, dumped: Mapping[str, Any]) -> Self:
-        """Read what `dump` gave, after the engine had it: its numbers are floats."""
-        numbers = {key: int(dumped[key]) for key in ("port", "major")}
-        roles = tuple(map(_role, dumped["roles"]))
-        database = Database(**dumped["database"]) if dumped["database"] else None
-        return cls(**{**dumped, **numbers, "roles": roles, "database": database})
+    def of(cls, dumped: str) -> Self:
+        """Read what `dump` gave."""
+        found: dict[str, Any] = json.loads(dumped)
+        database = Database(**found["database"]) if found["database"] else None
+        return cls(**{**found, "roles": tuple(map(_role, found["roles"])), "database": database})
 
 
 def look(
