@@ -81,13 +81,13 @@ class Project:
             place.parent.mkdir(parents=True, exist_ok=True)
             place.write_bytes(path.read_bytes())
 
-    def pulumi(self, *arguments: str, check: bool = True) -> Outcome:
-        """Run one command of the engine without anybody to answer it."""
+    def pulumi(self, *arguments: str, check: bool = True, answer: str = "") -> Outcome:
+        """Run one command of the engine, with `answer` on its standard input."""
         done = subprocess.run(
             ["pulumi", "--non-interactive", *arguments],
             cwd=self.folder,
             env=self.environment,
-            stdin=subprocess.DEVNULL,
+            input=answer,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -104,6 +104,10 @@ class Project:
         """Set keys of the stack's configuration."""
         for key, value in values.items():
             self.pulumi("config", "set", f"groundwork:{key}", "--", value)
+
+    def configure_secret(self, key: str, value: str) -> None:
+        """Set a secret key, past every list of processes."""
+        self.pulumi("config", "set", "--secret", f"groundwork:{key}", answer=value)
 
     def up(self, *options: str, check: bool = True) -> Outcome:
         """Run `pulumi up` as `make up` does."""
