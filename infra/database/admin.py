@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pulumi
 
-from infra.database.urls import address, url
+from infra.database.urls import TLS, address, url
 from infra.dynamic import known
 from infra.errors import GroundworkError
 from infra.schema.errors import LiveError
@@ -20,8 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AccessError", "execute", "inputs", "look", "session"]
 
-# Where roles are managed; the provider connects there as well.
-_HOME = "postgres"
 _NAME = "groundwork access"
 
 
@@ -37,19 +35,19 @@ def inputs(endpoint: Endpoint) -> pulumi.Output[dict[str, Any]]:
             port=endpoint.port,
             user=endpoint.user,
             password=endpoint.password,
-            sslmode=endpoint.sslmode,
-            sslrootcert=endpoint.sslrootcert,
+            maintenance=endpoint.maintenance,
+            **{name: getattr(endpoint, name) for name in TLS},
         )
     )
 
 
 @asynccontextmanager
-async def session(admin: dict[str, Any], database: str = _HOME) -> AsyncIterator[Any]:
+async def session(admin: dict[str, Any], database: str = "") -> AsyncIterator[Any]:
     """Open a session of asyncpg as the administrator, with a search_path of nobody's.
 
     Args:
         admin: What `inputs` gave.
-        database: Where to.
+        database: Where to; "" for where the administrator logs in.
 
     Raises:
         LiveError: Nobody answers, or the server refuses.
@@ -60,8 +58,8 @@ async def session(admin: dict[str, Any], database: str = _HOME) -> AsyncIterator
         user=admin["user"],
         password=admin["password"],
         addresses=place,
-        database=database,
-        options={"sslmode": admin["sslmode"], "sslrootcert": admin["sslrootcert"]},
+        database=database or admin["maintenance"],
+        options={name: admin[name] for name in TLS},
     )
     connection = await connecting.connect(text, _NAME)
     try:

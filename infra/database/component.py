@@ -13,9 +13,8 @@ from infra.database.fate import Fate
 from infra.database.grants import PUBLIC, Grants
 from infra.database.memberships import Membership, Memberships
 from infra.database.names import APP_SCHEMA, EXTENSION_SCHEMA, READONLY, READWRITE
-from infra.database.rights import READ_ALL, GrantableRole
 from infra.database.role_settings import RoleSettings
-from infra.database.urls import url
+from infra.database.urls import TLS, url
 from infra.password import Password
 
 if TYPE_CHECKING:
@@ -24,6 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Database"]
 
+# Whose members the policies of row security show every row.
+_READ_ALL = "pg_read_all_data"
 _SECONDS_TO_CONNECT = 15  # the server has answered just before
 # Since this version the schema `public` belongs to whoever owns the database.
 _PUBLIC_IS_OURS = 15
@@ -84,10 +85,18 @@ class Database(pulumi.ComponentResource):
             password=endpoint.password,
             sslmode=endpoint.sslmode,
             sslrootcert=endpoint.sslrootcert or None,
+            clientcert=self._client_certificate(),
+            database=endpoint.maintenance,
             superuser=endpoint.superuser,
             connect_timeout=_SECONDS_TO_CONNECT,
             opts=pulumi.ResourceOptions(parent=self, depends_on=[endpoint.server]),
         )
+
+    def _client_certificate(self) -> postgresql.ProviderClientcertArgs | None:
+        endpoint = self._endpoint
+        if not endpoint.sslcert:
+            return None
+        return postgresql.ProviderClientcertArgs(cert=endpoint.sslcert, key=endpoint.sslkey)
 
     def _dynamic(self, *more: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
         """Options of a resource that this project provides itself."""
@@ -114,10 +123,7 @@ class Database(pulumi.ComponentResource):
         )
 
     def _make_roles(self) -> list[pulumi.Resource]:
-        first = self._ask_for_rights()
-        groups = {
-            kind: self._make_group(kind, first) for kind in ("owner", "readwrite", "readonly")
-        }
+        groups = {kind: self._make_group(kind) for kind in ("owner", "readwrite", "readonly")}
         roles = self.roles
         logins = [
             # What it makes is the owner's, whom it has to become: it inherits nothing.
@@ -126,17 +132,11 @@ class Database(pulumi.ComponentResource):
             self._make_login("reader", [roles.readonly], groups),
         ]
         if roles.auditor:
-            logins.append(self._make_login("auditor", [roles.readonly, READ_ALL], groups))
+            logins.append(self._make_login("auditor", [roles.readonly, _READ_ALL], groups))
         made = [*groups.values(), *logins]
         return [*made, self._make_memberships(made)]
 
-    def _ask_for_rights(self) -> list[pulumi.Resource]:
-        if not self.roles.auditor or self._endpoint.superuser:
-            return []
-        name = f"{self._name}-right-to-audit"
-        return [GrantableRole(name, admin=self._admin, role=READ_ALL, opts=self._dynamic())]
-
-    def _make_group(self, kind: str, first: list[pulumi.Resource]) -> postgresql.Role:
+    def _make_group(self, kind: str) -> postgresql.Role:
         name = getattr(self.roles, kind)
         return postgresql.Role(
             f"{self._name}-role-{kind}",
@@ -144,7 +144,7 @@ class Database(pulumi.ComponentResource):
             login=False,
             # Objects elsewhere are somebody else's affair: then PostgreSQL says which they are.
             skip_reassign_owned=True,
-            opts=self._options(self._fate.role(name), pulumi.ResourceOptions(depends_on=first)),
+            opts=self._options(self._fate.role(name)),
         )
 
     def _make_login(
@@ -181,7 +181,7 @@ class Database(pulumi.ComponentResource):
         if names.auditor:
             memberships += [
                 Membership(member=names.auditor, group=group, inherit=True)
-                for group in (names.readonly, READ_ALL)
+                for group in (names.readonly, _READ_ALL)
             ]
         if not self._endpoint.superuser:
             # Only so may it make a database of the owner's, and grant on it.
@@ -321,8 +321,7 @@ class Database(pulumi.ComponentResource):
     def _url(self, kind: str) -> pulumi.Output[str]:
         endpoint, user = self._endpoint, getattr(self.roles, kind)
         options = {
-            "sslmode": endpoint.sslmode,
-            "sslrootcert": endpoint.sslrootcert,
+            **{name: getattr(endpoint, name) for name in TLS},
             "target_session_attrs": endpoint.session_attrs,
         }
         known = pulumi.Output.all(

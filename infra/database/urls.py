@@ -8,7 +8,10 @@ from urllib.parse import quote, urlencode
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["address", "url"]
+__all__ = ["TLS", "address", "url"]
+
+TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
+"""What an endpoint and a URL alike say of TLS."""
 
 
 def url(
@@ -18,12 +21,12 @@ def url(
 
     Args:
         user: Who logs in.
-        password: In clear.
+        password: In clear; "" where another way of logging in needs none.
         addresses: "HOST:PORT", or several with commas.
         database: Its name.
         options: libpq's, such as sslmode; empty ones are left out.
     """
-    login = f"{quote(user, safe='')}:{quote(password, safe='')}"
+    login = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
     given = {name: value for name, value in options.items() if value}
     tail = f"?{urlencode(given, quote_via=quote, safe='/')}" if given else ""
     return f"postgresql://{login}@{addresses}/{quote(database, safe='')}{tail}"
