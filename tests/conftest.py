@@ -1,4 +1,4 @@
-"""What all tests share: one throwaway PostgreSQL 17 for each worker."""
+"""What all tests share: one throwaway PostgreSQL 17 for each worker, and Docker where there is."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ import pytest
 
 from infra.servers.throwaway import Throwaway as PostgresServer
 from infra.servers.throwaway import throwaway
+from tests.docker.fixtures import docker, docker_image
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PostgresServer"]
+__all__ = ["PostgresServer", "docker", "docker_image"]
 
 _PASSWORD = "test-%-@-/"  # noqa: S105 - of a throwaway server; characters that URLs stumble on
 
