@@ -16,7 +16,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 from toolchain import engine, plugins, progress, revision, run, shell, venv, versions
 from toolchain.errors import ToolchainError
@@ -26,13 +26,29 @@ __all__ = ["Stack"]
 FOLDER = versions.ROOT / ".groundwork"
 _BACKEND = FOLDER / "backend"
 _PASSPHRASE = FOLDER / "passphrase"
-_MADE_ONCE = ("postgresql:index/role:Role", "postgresql:index/database:Database")
+# What is made but once, by its type: its id is its name, or what Docker says of that.
+_MADE_ONCE: dict[str, tuple[str, ...]] = {
+    "postgresql:index/role:Role": (),
+    "postgresql:index/database:Database": (),
+    "docker:index/volume:Volume": (),
+    "docker:index/network:Network": ("docker", "network", "inspect", "--format={{.Id}}"),
+    "docker:index/container:Container": ("docker", "container", "inspect", "--format={{.Id}}"),
+}
 _SALT = re.compile(r"^encryptionsalt:.*$", re.MULTILINE)
 # The plugin of Docker is for the target that runs there alone. The file is YAML that Pulumi wrote
 # or a person did: a value by itself on its line, with quotes or without.
 _CONTAINER = re.compile(
     r"""^\s+["']?groundwork:target["']?:\s*["']?container["']?\s*(#|$)""", re.MULTILINE
 )
+
+
+_LIBPQ = {
+    "sslmode": "PGSSLMODE",
+    "sslrootcert": "PGSSLROOTCERT",
+    "sslcert": "PGSSLCERT",
+    "sslkey": "PGSSLKEY",
+    "target_session_attrs": "PGTARGETSESSIONATTRS",
+}
 
 
 class Stack:
@@ -182,7 +198,8 @@ class Stack:
         """Take what a killed engine was just making into the state, where that got made.
 
         Making it again converges by itself, except for roles and databases, which PostgreSQL
-        makes only once: those are imported by their names.
+        makes only once, and for what Docker holds: a container that nobody knows would keep its
+        port and its volume. Those are imported.
         """
         state = json.loads(self._ask("stack", "export"))
         for operation in state["deployment"].get("pending_operations") or []:
@@ -196,10 +213,13 @@ class Stack:
         about = ["--parent", f"parent={resource['parent']}", "--provider", f"provider={provider}"]
         quiet = ["--yes", "--skip-preview", "--protect=false", "--generate-code=false"]
         name = resource["urn"].rpartition("::")[2]
-        what = [resource["type"], name, resource["inputs"]["name"]]
-        command = self._command("import", *what, *about, *quiet)
-        # Where it fails, the thing was not made: `up` will make it.
+        identity = resource["inputs"]["name"]
+        # Where one of them fails, the thing was not made: `up` will make it.
         with suppress(run.CommandError):
+            if asking := _MADE_ONCE[resource["type"]]:
+                identity = run.output([*asking, identity], env=self._environment, timeout=20)
+            what = [resource["type"], name, identity]
+            command = self._command("import", *what, *about, *quiet)
             run.output(command, env=self._environment, cwd=versions.ROOT, timeout=120)
 
     # -- running --------------------------------------------------------------------------
@@ -299,11 +319,17 @@ def _passphrase_file() -> Path:
 
 
 def _login(url: str) -> dict[str, str]:
+    """Give libpq's variables for a URL, whose password is then in no command line."""
     parts = urlsplit(url)
-    return {
-        "PGHOST": parts.hostname or "",
-        "PGPORT": str(parts.port or ""),
-        "PGUSER": unquote(parts.username or ""),
-        "PGPASSWORD": unquote(parts.password or ""),
-        "PGSSLMODE": parts.query.partition("sslmode=")[2] or "prefer",
+    login, _, place = parts.netloc.rpartition("@")
+    user, _, password = login.partition(":")
+    pairs = [urlsplit(f"//{address}") for address in place.split(",")]
+    options = parse_qs(parts.query)
+    found = {
+        "PGHOST": ",".join(pair.hostname or "" for pair in pairs),
+        "PGPORT": ",".join(str(pair.port or "") for pair in pairs),
+        "PGUSER": unquote(user),
+        "PGPASSWORD": unquote(password),
+        "PGSSLMODE": "prefer",
     }
+    return found | {name: options[key][0] for key, name in _LIBPQ.items() if key in options}
