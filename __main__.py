@@ -1,4 +1,4 @@
-"""From nothing to a migrated PostgreSQL 17: settings, server, database, schema, exports."""
+"""From nothing to a migrated PostgreSQL 17: settings, server, database, schema, outputs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import pulumi
 
-from infra import servers, settings
+from infra import outputs, servers, settings
 from infra.database import Database
 from infra.errors import GroundworkError
 from infra.schema.resource import Schema
@@ -36,13 +36,7 @@ def main() -> None:
             protect=chosen.protect or None,
         ),
     )
-    pulumi.export("endpoint", pulumi.Output.format("{0}:{1}", endpoint.host, endpoint.port))
-    pulumi.export("database", chosen.database)
-    pulumi.export("revision", schema.revision)
-    pulumi.export("version", endpoint.version)
-    pulumi.export("programs", endpoint.programs)
-    pulumi.export("url", database.app_url)
-    pulumi.export("migrator_url", database.migrator_url)
+    outputs.export(settings=chosen, endpoint=endpoint, database=database, schema=schema)
 
 
 main()

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
-from toolchain import engine, plugins, progress, revision, run, shell, venv, versions
+from toolchain import engine, login, plugins, progress, revision, run, shell, venv, versions
 from toolchain.errors import ToolchainError
 
 __all__ = ["Stack"]
@@ -113,7 +113,7 @@ class Stack:
     def psql(self) -> int:
         """Become psql as the application, with the password out of everybody's sight."""
         outputs = self._outputs()
-        environment = os.environ | {"PGDATABASE": outputs["database"], **_login(outputs["url"])}
+        environment = os.environ | login.variables(outputs["url"])
         program = shutil.which("psql") or str(Path(outputs["programs"], "psql"))
         library = Path(program).resolve().parent.parent / "lib"
         if (library / "libpq.so.5").exists():  # a relocatable PostgreSQL brings its own
@@ -316,20 +316,3 @@ def _passphrase_file() -> Path:
         finally:
             aside.unlink()
     return _PASSPHRASE
-
-
-def _login(url: str) -> dict[str, str]:
-    """Give libpq's variables for a URL, whose password is then in no command line."""
-    parts = urlsplit(url)
-    login, _, place = parts.netloc.rpartition("@")
-    user, _, password = login.partition(":")
-    pairs = [urlsplit(f"//{address}") for address in place.split(",")]
-    options = parse_qs(parts.query)
-    found = {
-        "PGHOST": ",".join(pair.hostname or "" for pair in pairs),
-        "PGPORT": ",".join(str(pair.port or "") for pair in pairs),
-        "PGUSER": unquote(user),
-        "PGPASSWORD": unquote(password),
-        "PGSSLMODE": "prefer",
-    }
-    return found | {name: options[key][0] for key, name in _LIBPQ.items() if key in options}

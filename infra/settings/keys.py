@@ -225,8 +225,8 @@ _INSIDE = (
     *(
         Key(
             name=f"{kind}Password",
-            description=f"A chosen password of the {_WHO.get(kind, kind)}, at least 12 characters of printable "
-            "ASCII; empty has one generated",
+            description=f"A chosen password of the {_WHO.get(kind, kind)}, at least 12 characters "
+            "of printable ASCII; empty has one generated",
             section="passwords",
             shape="password",
             secret=True,

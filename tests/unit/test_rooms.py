@@ -15,6 +15,7 @@ _PULUMI_ROOMS = (
     "__main__.py",
     "infra/settings/",
     "infra/dynamic.py",
+    "infra/outputs.py",
     "infra/password.py",
     "infra/row.py",
     "infra/servers/",
