@@ -16,7 +16,7 @@ import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import quote
 
 from toolchain import engine, login, plugins, progress, revision, run, shell, venv, versions
 from toolchain.errors import ToolchainError
@@ -40,15 +40,6 @@ _SALT = re.compile(r"^encryptionsalt:.*$", re.MULTILINE)
 _CONTAINER = re.compile(
     r"""^\s+["']?groundwork:target["']?:\s*["']?container["']?\s*(#|$)""", re.MULTILINE
 )
-
-
-_LIBPQ = {
-    "sslmode": "PGSSLMODE",
-    "sslrootcert": "PGSSLROOTCERT",
-    "sslcert": "PGSSLCERT",
-    "sslkey": "PGSSLKEY",
-    "target_session_attrs": "PGTARGETSESSIONATTRS",
-}
 
 
 class Stack:

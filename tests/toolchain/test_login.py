@@ -8,6 +8,7 @@ from toolchain import login
 
 _USER = {"PGUSER": "my app", "PGPASSWORD": "p@:/?#%", "PGDATABASE": 'My "Books"'}
 _LOGIN = "my%20app:p%40%3A%2F%3F%23%25"
+_TLS = "sslmode=verify-full&sslrootcert=tls%2Fmy%20ca.pem"
 _PATH = "My%20%22Books%22"
 
 
@@ -19,8 +20,7 @@ _PATH = "My%20%22Books%22"
             {"PGHOST": "127.0.0.1", "PGPORT": "5433", "PGSSLMODE": "disable"},
         ),
         (
-            f"a.test:1,b.test,[::1]:3/{_PATH}?sslmode=verify-full&sslrootcert=tls%2Fmy%20ca.pem"
-            "&target_session_attrs=read-write",
+            f"a.test:1,b.test,[::1]:3/{_PATH}?{_TLS}&target_session_attrs=read-write",
             {
                 "PGHOST": "a.test,b.test,::1",
                 "PGPORT": "1,5432,3",
