@@ -175,6 +175,7 @@ def _rights(facts: Facts, wanted: Wanted, known: Known) -> Iterator[str]:
 def _extension(facts: Facts, wanted: Wanted) -> Iterator[str]:
     found = facts.database
     if found is not None and (found.extension_schema or found.refused):
+        yield from _barrier(found, facts, wanted)
         return
     if facts.extension == "missing":
         yield (
@@ -188,6 +189,19 @@ def _extension(facts: Facts, wanted: Wanted) -> Iterator[str]:
             f"{'' if found else f', made beforehand and taken over with {_ADOPT}'}, or have"
             " trusted = true set in its vector.control."
         )
+
+
+def _barrier(found: Database, facts: Facts, wanted: Wanted) -> Iterator[str]:
+    # Of what belongs to the database's owner, the admin becomes a member.
+    if found.extension_barrier in ("", "pg_database_owner", wanted.roles["owner"]):
+        return
+    schema = _quoted(found.extension_schema)
+    yield (
+        f"The extension 'vector' is in the schema {found.extension_schema!r} of"
+        f" {found.extension_barrier!r}, which {facts.user!r} can't let the stack's roles use: have"
+        f" GRANT USAGE ON SCHEMA {schema} TO {_quoted(facts.user)} WITH GRANT OPTION run in the"
+        f" database {wanted.database!r}."
+    )
 
 
 def _quoted(name: str) -> str:

@@ -61,7 +61,12 @@ SELECT COALESCE((SELECT pg_catalog.pg_get_userbyid(nspowner)::text FROM pg_catal
                  WHERE nspname = 'app'), '') AS app_owner,
        COALESCE((SELECT n.nspname::text FROM pg_catalog.pg_extension e
                  JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-                 WHERE e.extname = 'vector'), '') AS extension_schema
+                 WHERE e.extname = 'vector'), '') AS extension_schema,
+       COALESCE((SELECT pg_catalog.pg_get_userbyid(n.nspowner)::text FROM pg_catalog.pg_extension e
+                 JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+                 WHERE e.extname = 'vector'
+                     AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION')),
+                '') AS extension_barrier
 """
 
 # A managed service lets its own administrators make what elsewhere takes a superuser, by a role

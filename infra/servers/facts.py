@@ -74,6 +74,7 @@ class Database:
         refused: Why the admin can't look into it; "" where that was possible.
         app_owner: Whose its schema `app` is; "" where it has none.
         extension_schema: Where `vector` is installed in it; "" where it isn't.
+        extension_barrier: Whose that schema is, where the admin can't let others use it; else "".
     """
 
     owner: str
@@ -81,6 +82,7 @@ class Database:
     refused: str = ""
     app_owner: str = ""
     extension_schema: str = ""
+    extension_barrier: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -483,6 +483,11 @@ def test_the_extension_is_refused_to_an_admin_who_can_not_install_it(place: Plac
     found = place.look(admin).database
     assert found is not None
     assert found.extension_schema == "public"
+    place.run(
+        "CREATE SCHEMA theirs", "ALTER EXTENSION vector SET SCHEMA theirs", database=place.tag
+    )
+    assert "GRANT USAGE ON SCHEMA" in place.refused(admin)
+    assert place.refused() == ""
 
 
 def test_a_missing_extension_is_told(place: Place) -> None:
