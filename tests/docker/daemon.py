@@ -16,7 +16,7 @@ from toolchain.errors import ToolchainError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["LABEL", "Docker", "connect"]
+__all__ = ["LABEL", "Docker", "born", "connect"]
 
 LABEL = "groundwork.tests"
 """The label of all that tests make; its value tells of the process that made it."""
@@ -33,7 +33,7 @@ def connect() -> Docker:
     """
     if shutil.which("docker") is None:
         raise ToolchainError("no docker command on PATH")
-    docker = Docker(run=f"{os.getpid()}-{_born(os.getpid())}")
+    docker = Docker(run=f"{os.getpid()}-{born(os.getpid())}")
     try:
         asked = docker(
             "version", "--format", "{{.Server.Version}}", check=False, timeout=_ASK_SECONDS
@@ -148,7 +148,9 @@ class Docker:
             ToolchainError: It ended, or still doesn't answer; with what it wrote.
         """
         deadline = time.monotonic() + seconds
-        while self("exec", container, "pg_isready", "-qh", "127.0.0.1", check=False).returncode:
+        # With a user, which nobody looks at: else it asks for the name of its own account.
+        asked = ("pg_isready", "-q", "-h", "127.0.0.1", "-U", "postgres")
+        while self("exec", container, *asked, check=False).returncode:
             state = self("inspect", "--format", "{{.State.Status}}", container).stdout.strip()
             if state != "running" or time.monotonic() > deadline:
                 raise ToolchainError(
@@ -192,11 +194,11 @@ class Docker:
 
 
 def _alive(run: str) -> bool:
-    pid, _, born = run.partition("-")
-    return not pid.isdigit() or _born(int(pid)) == born
+    pid, _, began = run.partition("-")
+    return not pid.isdigit() or born(int(pid)) == began
 
 
-def _born(pid: int) -> str:
+def born(pid: int) -> str:
     """Tell when a process began, in the kernel's count, so that its number can't be mistaken."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
