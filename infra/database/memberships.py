@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from pulumi import dynamic
@@ -93,7 +93,7 @@ class Memberships(dynamic.Resource, module="groundwork", name="Memberships"):
         opts: pulumi.ResourceOptions,
     ) -> None:
         """Declare memberships between roles that exist."""
-        wanted = [asdict(each) for each in memberships]
+        wanted = [dict(vars(each)) for each in memberships]  # the copies of asdict fail on outputs
         super().__init__(MembershipsProvider(), name, {"admin": admin, "memberships": wanted}, opts)
 
 
