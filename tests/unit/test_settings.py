@@ -3,118 +3,170 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-import yaml
 
 from infra.schema.model import Policy
 from infra.schema.options import Options
-from infra.settings import SettingsError, docs, parse
+from infra.settings import SettingsError, parse
+from infra.settings.key import LOGINS
 from infra.settings.keys import KEYS
+from tests.unit.settings_project import ADMIN_URL
 
-_ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A project whose migrations are where they are by default."""
-    (tmp_path / "migrations").mkdir()
-    (tmp_path / "migrations" / "alembic.ini").touch()
-    return tmp_path
+if TYPE_CHECKING:
+    from tests.unit.settings_project import SettingsProject
 
 
-def _mistakes(root: Path, **values: str) -> list[str]:
-    with pytest.raises(SettingsError) as caught:
-        parse(values, root=root)
-    return caught.value.mistakes
-
-
-def test_defaults_are_enough(root: Path) -> None:
+def test_defaults_are_enough(project: SettingsProject) -> None:
     """A stack that sets nothing gets an embedded server on a free port."""
-    chosen = parse({}, root=root)
+    chosen = project.parse()
 
     assert (chosen.target, chosen.database, chosen.port) == ("embedded", "groundwork", 0)
+    assert (chosen.environment, chosen.protect, chosen.retain) == ("dev", False, False)
     assert chosen.data_dir is None
-    assert chosen.migrations == root / "migrations"
+    assert chosen.migrations == project.folder / "migrations"
 
 
-def test_every_mistake_is_listed_in_one_message_with_its_key(root: Path) -> None:
+def test_defaults_that_are_given_are_as_if_they_were_not(project: SettingsProject) -> None:
+    """The engine hands the defaults of Pulumi.yaml over like what somebody has set."""
+    defaults = {name: key.default for name, key in KEYS.items()}
+
+    assert project.parse(**defaults) == project.parse()
+    assert project.parse(**defaults | {"environment": "preview"}).schema.policy == Policy(
+        downgrade="allow", drift="refuse"
+    )
+
+
+def test_every_mistake_is_listed_in_one_message_with_its_key(project: SettingsProject) -> None:
     """Several mistakes come together, each with the key to set, and nothing is changed."""
-    values = {"target": "cloud", "port": "70000", "database": "", "migrations": "nowhere"}
+    values = {
+        "target": "cloud",
+        "port": "70000",
+        "database": "",
+        "migrations": "nowhere",
+        "auditor": "perhaps",
+        "cpus": "many",
+        "parameters": '{"port": 1}',
+        "appPassword": "short",
+        "ownerRole": "pg_owner",
+        "lock_timeout": "soon",
+        "nonsense": "1",
+    }
     with pytest.raises(SettingsError) as caught:
-        parse(values, root=root)
+        parse(values, root=project.folder)
 
     text = str(caught.value)
-    assert "4 mistakes; nothing was changed" in text
+    assert f"{len(values)} mistakes; nothing was changed" in text
     for key in values:
-        assert f"- groundwork:{key}: " in text
+        assert text.count(f"- groundwork:{key}: ") == 1
     assert "pulumi config set" in text
 
 
-@pytest.mark.parametrize("port", ["-1", "1", "1023", "65536", "99999999999", "http", "54.3", ""])
-def test_a_port_out_of_range_is_refused(root: Path, port: str) -> None:
-    """A port is a whole number from 1024 to 65535, or 0."""
-    (mistake,) = _mistakes(root, port=port)
-
-    assert mistake.startswith("groundwork:port: ")
-
-
-@pytest.mark.parametrize("port", ["0", "1024", "65535"])
-def test_a_port_in_range_is_taken(root: Path, port: str) -> None:
-    """The ends of the range belong to it."""
-    assert parse({"port": port}, root=root).port == int(port)
-
-
 @pytest.mark.parametrize(
-    ("name", "said"),
-    [
-        ("", "is empty"),
-        ("x" * 64, "64 bytes"),
-        ("é" * 32, "64 bytes"),
-        ("a\0b", "NUL"),
-        ("100% books?", "has % ?"),
-        ("postgres", "server's own"),
-        ("template0", "server's own"),
-    ],
+    ("key", "low", "high", "beside"),
+    [(key.name, *key.span, key.beside) for key in KEYS.values() if key.type == "integer"],
 )
-def test_a_database_name_that_would_not_be_kept_is_refused(
-    root: Path, name: str, said: str
+def test_a_number_is_a_whole_one_in_its_range(
+    project: SettingsProject, key: str, low: int, high: int, beside: int | None
 ) -> None:
-    """Empty, over 63 bytes of UTF-8, unfit for the provider, or one of the server's own."""
-    (mistake,) = _mistakes(root, database=name)
+    """The ends belong to the range, what is next to them doesn't, and words are no numbers."""
+    wrong = ["", "http", "54.3", "1e3", " 5", "٣", "1_000", "9" * 30, str(low - 1), str(high + 1)]
+    if beside is not None:
+        wrong = [text for text in wrong if text != str(beside)]
 
-    assert mistake.startswith("groundwork:database: ")
-    assert said in mistake
-
-
-@pytest.mark.parametrize("name", ["x" * 63, 'My "Books"; --', "büro 📚", "Ledger/2026 & co@home"])
-def test_an_odd_database_name_is_taken_as_it_is(root: Path, name: str) -> None:
-    """Quotes, spaces, upper case, emoji and 63 bytes are all names."""
-    assert parse({"database": name}, root=root).database == name
-
-
-def test_a_misspelt_key_is_refused_with_the_nearest_right_one(root: Path) -> None:
-    """An unknown key never passes for a default."""
-    (mistake,) = _mistakes(root, databse="books")
-
-    assert mistake == "groundwork:databse: no such key; did you mean groundwork:database?"
+    for text in wrong:
+        mistakes = project.mistakes(**{key: text})
+        assert any(line.startswith(f"groundwork:{key}: ") for line in mistakes), text
+    for number in (low, high, beside):
+        given = {key: str(number), "target": (KEYS[key].targets or ("embedded",))[0]}
+        mistakes = project.mistakes(**given) if number is not None else []
+        # It may be too much together with other keys, and is right by itself.
+        assert not [line for line in mistakes if "out of range" in line or "not a number" in line]
 
 
-def test_a_missing_configuration_of_alembic_is_told_before_anything_is_made(root: Path) -> None:
+@pytest.mark.parametrize("text", ["True", "yes", "1", ""])
+def test_a_boolean_is_true_or_false(project: SettingsProject, text: str) -> None:
+    """Other words for it are refused: YAML and people differ on them."""
+    assert project.mistake(auditor=text) == (
+        f"groundwork:auditor: {text!r} is neither true nor false"
+    )
+
+
+@pytest.mark.parametrize("key", [key.name for key in KEYS.values() if key.shape == "duration"])
+@pytest.mark.parametrize("text", ["5 seconds", "-1", "1m", "1.5s", "25d", "99999999h", "5s; x"])
+def test_a_duration_is_one_that_postgresql_takes(
+    project: SettingsProject, key: str, text: str
+) -> None:
+    """Another unit, or more than 24 days, would fail only at the server."""
+    given = {key: text, **({"auditor": "true"} if key.startswith("auditor") else {})}
+
+    assert project.mistake(**given).startswith(f"groundwork:{key}: {text!r} is ")
+
+
+def test_limits_reach_the_roles_that_they_are_for(project: SettingsProject) -> None:
+    """Every role that logs in has four keys; an empty one sets no limit."""
+    own = {
+        f"{kind}{suffix}": f"{number}{index}s"
+        for number, kind in enumerate(LOGINS, 1)
+        for index, suffix in enumerate(("StatementTimeout", "LockTimeout", "IdleTimeout"))
+    }
+    connections = {f"{kind}Connections": str(10 + n) for n, kind in enumerate(LOGINS)}
+
+    limits = project.parse(auditor="true", **own, **connections).access.limits
+
+    assert set(limits) == set(LOGINS)
+    for number, kind in enumerate(LOGINS, 1):
+        limit = limits[kind]
+        assert (limit.statement_timeout, limit.lock_timeout, limit.idle_timeout) == (
+            f"{number}0s",
+            f"{number}1s",
+            f"{number}2s",
+        )
+        assert limit.connections == 9 + number
+    assert project.parse(appStatementTimeout="").access.limits["app"].statement_timeout == ""
+
+
+def test_a_misspelt_key_is_refused_with_the_nearest_right_one(project: SettingsProject) -> None:
+    """An unknown key never passes for a default, in whatever case it is written."""
+    near = {
+        "databse": "database",
+        "app_password": "appPassword",
+        "PORT": "port",
+        "onDestroy": "on_destroy",
+        "tlscert": "tlsCertificate",
+        "sslMode": "sslmode",
+    }
+    for wrong, right in near.items():
+        assert project.mistake(**{wrong: "x"}) == (
+            f"groundwork:{wrong}: no such key; did you mean groundwork:{right}?"
+        )
+    assert "known: environment, " in project.mistake(qqqqqq="x")
+
+
+def test_a_missing_configuration_of_alembic_is_told_before_anything_is_made(
+    project: SettingsProject,
+) -> None:
     """The folder is there, and nothing that Alembic would read."""
-    (root / "migrations" / "alembic.ini").unlink()
-    (mistake,) = _mistakes(root)
+    (project.folder / "migrations" / "alembic.ini").unlink()
 
-    assert mistake == (
+    assert project.mistake() == (
         "groundwork:migrations: the folder 'migrations' has no alembic.ini and no pyproject.toml"
     )
 
 
-def test_a_pyproject_is_a_configuration_too(root: Path) -> None:
-    """Alembic takes its options from pyproject.toml as well."""
-    (root / "migrations" / "alembic.ini").rename(root / "migrations" / "pyproject.toml")
+@pytest.mark.parametrize("folder", ["nowhere", "", "a\0b", "migrations/alembic.ini"])
+def test_migrations_that_are_no_folder_are_refused(project: SettingsProject, folder: str) -> None:
+    """Nothing there, a file, or no path at all."""
+    assert project.mistake(migrations=folder).startswith("groundwork:migrations: ")
 
-    assert parse({}, root=root).migrations == root / "migrations"
+
+def test_a_pyproject_is_a_configuration_too(project: SettingsProject) -> None:
+    """Alembic takes its options from pyproject.toml as well."""
+    folder = project.folder / "migrations"
+    (folder / "alembic.ini").rename(folder / "pyproject.toml")
+
+    assert project.parse().migrations == folder
 
 
 @pytest.mark.parametrize(
@@ -134,20 +186,17 @@ def test_a_pyproject_is_a_configuration_too(root: Path) -> None:
     ],
 )
 def test_an_option_of_the_schema_that_means_nothing_is_refused(
-    root: Path, key: str, value: str
+    project: SettingsProject, key: str, value: str
 ) -> None:
     """Each has its words, and the message begins with the key to set."""
-    (mistake,) = _mistakes(root, **{key: value})
-
-    assert mistake.startswith(f"groundwork:{key}: ")
+    assert project.mistake(**{key: value}).startswith(f"groundwork:{key}: ")
 
 
-def test_options_of_the_schema_reach_the_plan(root: Path) -> None:
+def test_options_of_the_schema_reach_the_plan(project: SettingsProject) -> None:
     """What the stack allows is what a plan is made with."""
     digest = "0123456789ab"
-    chosen = parse(
-        {"downgrade": "allow", "revision": "base", "approved_plan": digest, "lock_timeout": "0"},
-        root=root,
+    chosen = project.parse(
+        downgrade="allow", revision="base", approved_plan=digest, lock_timeout="0"
     ).schema
 
     assert chosen.policy == Policy(downgrade="allow", target="base", approved_plan=digest)
@@ -155,18 +204,84 @@ def test_options_of_the_schema_reach_the_plan(root: Path) -> None:
     assert Options.of(chosen.dump()) == chosen
 
 
-def test_paths_refer_to_the_project_or_to_home(root: Path) -> None:
+def test_paths_refer_to_the_project_or_to_home(project: SettingsProject) -> None:
     """A relative path starts at the project, `~` is the user's home."""
-    assert parse({"dataDir": "pg"}, root=root).data_dir == root / "pg"
-    assert parse({"dataDir": "~/pg"}, root=root).data_dir == Path.home() / "pg"
+    assert project.parse(dataDir="pg").data_dir == project.folder / "pg"
+    assert project.parse(dataDir="~/pg").data_dir == Path.home() / "pg"
 
 
-def test_pulumi_yaml_declares_the_same_keys_and_defaults() -> None:
-    """The typed schema of Pulumi.yaml and the code never tell two stories."""
-    text = (_ROOT / "Pulumi.yaml").read_text()
-    declared = yaml.safe_load(text)["config"]
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [
+        ("elevenchars", "has 11 characters; at least 12"),
+        ("twelve-chärs", "not printable ASCII"),
+        ("twelve\nchars", "not printable ASCII"),
+        ("twelve\0chars", "not printable ASCII"),
+    ],
+)
+def test_a_password_that_clients_would_differ_on_is_refused_unseen(
+    project: SettingsProject, password: str, said: str
+) -> None:
+    """Too short, or with characters that SCRAM prepares; no message shows a part of it."""
+    for kind in ("migrator", "app", "reader"):
+        mistake = project.mistake(**{f"{kind}Password": password})
 
-    assert docs.project(text) == text
-    assert list(declared) == list(KEYS)
-    assert all(entry["type"] and entry["description"] for entry in declared.values())
-    assert all("default" in entry for entry in declared.values())
+        assert mistake.startswith(f"groundwork:{kind}Password: ")
+        assert said in mistake
+        assert password not in mistake
+
+
+def test_chosen_passwords_reach_their_roles_alone(project: SettingsProject) -> None:
+    """The others stay generated; nothing shows a chosen one by accident."""
+    chosen = project.parse(appPassword='12 "chars"\\ & %', passwordVersion="3")
+
+    assert chosen.access.passwords == {"app": '12 "chars"\\ & %'}
+    assert chosen.access.password_version == 3
+    assert "12 " not in repr(chosen)
+
+
+@pytest.mark.parametrize("key", [key.name for key in KEYS.values() if key.secret])
+def test_a_secret_in_plain_text_is_refused_with_the_command_for_it(
+    project: SettingsProject, key: str
+) -> None:
+    """Whatever the engine doesn't know as a secret stands in a file, readable."""
+    given = {key: ADMIN_URL, "target": "existing", "auditor": "true", "adminUrl": ADMIN_URL}
+    secrets = {"adminUrl", *(f"{kind}Password" for kind in LOGINS)}
+
+    mistake = project.mistake(secrets=secrets - {key}, **given)
+    assert mistake.startswith(f"groundwork:{key}: is a secret and stands in plain text")
+    assert f"pulumi config set --secret groundwork:{key}" in mistake
+    assert "geheim" not in mistake
+    assert project.parse(secrets=secrets, **given)
+
+
+def test_an_image_is_named_as_docker_names_it(project: SettingsProject) -> None:
+    """By registry, port, tag and digest, in lower case."""
+    digest = f"sha256:{'a1' * 32}"
+    for image in (
+        "pgvector/pgvector:pg17",
+        "postgres",
+        "localhost:5000/a/b:1.2_3",
+        f"example.test/pg@{digest}",
+        f"pg:17@{digest}",
+    ):
+        assert project.parse(target="container", image=image).image == image
+    for image in ("", "a/Upper", "a b", "-rm", "pg:", "pg@sha256:12", "a//b", "pg;rm"):
+        assert project.mistake(target="container", image=image).startswith("groundwork:image: ")
+
+
+@pytest.mark.parametrize(
+    ("key", "right", "wrong"),
+    [
+        ("cpus", ["1", "1.5", "0.25", "64"], ["0", "0.001", "-1", "1,5", "two", "1.", "99999"]),
+        ("volume", ["data", "a.b-c_d", "x" * 255], ["x", "-data", "a/b", "a b", "x" * 256, "ä1"]),
+    ],
+)
+def test_what_docker_would_refuse_is_told_before(
+    project: SettingsProject, key: str, right: list[str], wrong: list[str]
+) -> None:
+    """Numbers of cores and names of volumes, as its engine takes them."""
+    for text in right:
+        project.parse(target="container", **{key: text})
+    for text in wrong:
+        assert project.mistake(target="container", **{key: text}).startswith(f"groundwork:{key}: ")
