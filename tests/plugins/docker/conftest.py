@@ -33,17 +33,19 @@ MakeStack = Callable[..., Stack]
 
 
 @pytest.fixture(scope="session")
-def plugin() -> Iterator[Path]:
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of the plugin under test: as it is installed, with its own packages."""
     chosen = os.environ.get(PLUGIN_VARIABLE)
     if chosen:
         # Another one that PATH leads to must not be taken for it.
         assert shutil.which(PROGRAM, path=chosen), f"{PLUGIN_VARIABLE}: no {PROGRAM} in {chosen}"
-        yield Path(chosen).resolve()
-        return
-    with cache.temporary("conformance-docker") as folder:
-        offline.assemble("docker", folder)
-        yield folder
+        return Path(chosen).resolve()
+    folder = tmp_path_factory.mktemp("plugin") / "docker"
+    aside = "conformance-docker"
+    with cache.lock(aside, doing="making a plugin to test"), cache.temporary(aside) as made:
+        offline.assemble("docker", made)
+        shutil.copytree(made, folder)
+    return folder
 
 
 @pytest.fixture(scope="session")

@@ -77,10 +77,8 @@ def foreseen(properties: Iterable[Property], wanted: Values, state: Values) -> V
     outputs: Values = {}
     for prop in properties:
         value, old = wanted.get(prop.name), state.get(prop.name)
-        if prop.output_only:
-            value = state.get(prop.name) if state else UNKNOWN
-        elif value is None and prop.computed:
-            value = state.get(prop.name, UNKNOWN)
+        if prop.output_only or (value is None and prop.computed):
+            value = old if state else UNKNOWN
         elif prop.fields and old is not None and same(prop, old, value):
             value = old
         elif prop.fields:
