@@ -7,6 +7,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     import pulumi
 
     from infra.settings import Settings
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["TARGETS", "Endpoint", "Found", "provision"]
 
 # A target is a module here with `provision(settings) -> Endpoint`; loaded when it is chosen.
-TARGETS = ("embedded", "existing")
+TARGETS = ("embedded", "container", "existing")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +61,9 @@ class Endpoint:
         owned: Whether this stack made the cluster and takes it away, so that what is inside
             it dies with it and need not be deleted piece by piece.
         found: What was there already.
+        note: Called with what has to be there first, it declares that the server's data says
+            what the stack has made in it, for a stack that loses its state; None where the
+            target has no such place.
     """
 
     host: pulumi.Output[str]
@@ -80,6 +85,7 @@ class Endpoint:
     programs: pulumi.Output[str]
     owned: bool
     found: Found = field(default_factory=Found)
+    note: Callable[[Sequence[pulumi.Resource]], None] | None = None
 
 
 def provision(settings: Settings) -> Endpoint:

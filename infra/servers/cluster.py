@@ -6,26 +6,26 @@ Nothing here knows of Pulumi; tests and tools use it as it is.
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
-import signal
 import struct
-import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.servers import ports, tool
+from infra.servers import configuration, mark, ports, tool
 from infra.servers.binaries import MAJOR, Binaries
 from infra.servers.errors import ClusterError
+from infra.servers.mark import Mark
 from infra.servers.ports import HOST
+from infra.servers.postmaster import Postmaster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from infra.servers.account import Account
+    from infra.servers.configuration import Configuration
 
 __all__ = ["FOLDER", "SUPERUSER", "Cluster"]
 
@@ -33,15 +33,8 @@ __all__ = ["FOLDER", "SUPERUSER", "Cluster"]
 FOLDER = "groundwork"
 SUPERUSER = "postgres"
 
-_MARK = "groundwork.json"
-_CONF = "groundwork.conf"
 _LOG = "server.log"
-# Of postmaster.pid, as PostgreSQL's miscadmin.h lays it out; counted from 0.
-_PID_LINE = 0
-_PORT_LINE = 3
 _START_SECONDS = 60
-_STOP_SECONDS = 60
-_REAP_SECONDS = 5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,10 +74,11 @@ class Cluster:
                 "folder, or move the data over with pg_upgrade or pg_dump."
             )
             raise ClusterError(msg)
-        if self._owner_on_disk() != self.owner:
+        maker = self.mark.owner
+        if maker != self.owner:
             msg = (
                 f"The data directory {self.data} holds a cluster that {self.owner} did not make "
-                f"({self._owner_on_disk() or 'no groundwork stack did'}). Nothing was changed. "
+                f"({maker or 'no groundwork stack did'}). Nothing was changed. "
                 "Set groundwork:dataDir to another folder."
             )
             raise ClusterError(msg)
@@ -116,38 +110,19 @@ class Cluster:
         )
         raise ClusterError(msg)
 
-    def _owner_on_disk(self) -> str:
-        try:
-            return str(json.loads((self.data / _MARK).read_text())["owner"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return ""
+    @property
+    def mark(self) -> Mark:
+        """What is noted in the data directory."""
+        return Mark.read(self.data)
 
-    def pid(self) -> int | None:
-        """Give the process id of the running server, None where none runs."""
-        pid = self._noted(_PID_LINE)
-        return pid if pid is not None and self._is_alive(pid) else None
+    @property
+    def postmaster(self) -> Postmaster:
+        """The server of the data directory, whether it runs or not."""
+        return Postmaster(data=self.data)
 
-    def _noted(self, line: int) -> int | None:
-        """Give a number from the lock file of a server that runs, or has run until it died."""
-        try:
-            return int((self.data / "postmaster.pid").read_text().split("\n")[line])
-        except (OSError, ValueError, IndexError):
-            return None  # none, or one on its way up or down
-
-    def _is_alive(self, pid: int) -> bool:
-        """Tell our server from a stranger that got its number after a crash or a reboot."""
-        try:
-            os.kill(pid, 0)
-            return Path(f"/proc/{pid}/cwd").resolve(strict=True) == self.data.resolve()
-        except ProcessLookupError:
-            return False
-        except OSError:
-            # Dead and not reaped yet; or no procfs on this system: then believe the file.
-            return not Path("/proc/self").exists()
-
-    def running_port(self) -> int | None:
-        """Give the port of the running server, None where none runs."""
-        return None if self.pid() is None else self._noted(_PORT_LINE)
+    def log_tail(self, start: int = 0) -> str:
+        """Give the last lines of the server's log, after its first `start` bytes."""
+        return _tail(self.data / _LOG, start)
 
     def refuse_taken_port(self, port: int) -> None:
         """Raise a `ClusterError` where something else listens on 127.0.0.1:`port`."""
@@ -180,6 +155,7 @@ class Cluster:
             try:
                 self._initdb(binaries, aside, password)
                 aside.rename(self.data)
+                _sync(self.data.parent)
             except OSError as exc:
                 raise self._denied(exc) from exc
             finally:
@@ -215,10 +191,10 @@ class Cluster:
             )
         finally:
             secret.unlink(missing_ok=True)
-        self._write(aside / _MARK, json.dumps({"owner": self.owner}) + "\n")
-        with (aside / "postgresql.conf").open("a") as conf:
-            conf.write(f"\ninclude '{_CONF}'\n")
-        self._write(aside / _CONF, "")
+        self._write(aside / mark.FILE, Mark(owner=self.owner).text())
+        with (aside / configuration.MAIN).open("a") as conf:
+            conf.write(f"\n{configuration.INCLUDE}\n")
+        self._write(aside / configuration.FILE, "")
 
     def remove(self) -> None:
         """Remove the data directory, once the server is down.
@@ -228,7 +204,7 @@ class Cluster:
         """
         if not self.exists:
             return
-        if self.pid() is not None:
+        if self.postmaster.pid() is not None:
             msg = f"The server in {self.data} still runs; its data directory was kept."
             raise ClusterError(msg)
         try:
@@ -239,22 +215,50 @@ class Cluster:
             with suppress(OSError):  # another stack's cluster is in there
                 self.data.parent.rmdir()
 
+    def note(self, text: Mark) -> None:
+        """Note in the data directory what is in the cluster."""
+        self._write(self.data / mark.FILE, text.text())
+
     # -- running ------------------------------------------------------------------------
 
-    def start(self, binaries: Binaries, port: int) -> None:
-        """Start the server detached on 127.0.0.1:`port` and wait until it is up.
+    def configure(self, wanted: Configuration) -> None:
+        """Write what the server is to read at its next start or reload.
+
+        Nothing else in the data directory has a later word on it: the include comes last in
+        postgresql.conf, and of a server that is down, what ALTER SYSTEM left is taken away.
+
+        Raises:
+            ClusterError: A parameter that can't be set, or a file that can't be written.
+        """
+        text = wanted.render()
+        main = self.data / configuration.MAIN
+        try:
+            before = main.read_text(errors="surrogateescape")
+            included = configuration.included(before)
+            if included != before:
+                self._write(main, included)
+            if self.postmaster.pid() is None and wanted.altered(self.data):
+                auto = self.data / configuration.AUTO
+                left = auto.read_text(errors="surrogateescape")
+                self._write(auto, configuration.without(left, wanted.settings()))
+        except OSError as exc:
+            raise self._denied(exc) from exc
+        self._write(self.data / configuration.FILE, text)
+
+    def start(self, binaries: Binaries, wanted: Configuration) -> None:
+        """Start the server detached, and wait until it is up.
 
         An unclean stop before is recovered from, as PostgreSQL does by itself.
 
         Raises:
-            ClusterError: The port is taken, or the server did not come up; the message has
-                the last lines of its log.
+            ClusterError: The port is taken, a parameter can't be set, or the server did not
+                come up; the message has the last lines of its log.
         """
-        if self.pid() is not None:
+        if self.postmaster.pid() is not None:
             return
-        self._bury()
-        self.refuse_taken_port(port)
-        self._write(self.data / _CONF, _configuration(port))
+        self.postmaster.clear()
+        self.refuse_taken_port(wanted.port)
+        self.configure(wanted)
         log = self.data / _LOG
         before = log.stat().st_size if log.exists() else 0
         try:
@@ -270,7 +274,7 @@ class Cluster:
                 doing=f"start the server in {self.data}",
             )
         except ClusterError as exc:
-            msg = f"{exc} Its data was kept. The log says: {_tail(log, before)}"
+            msg = f"{exc} Its data was kept. The log says: {self.log_tail(before)}"
             raise ClusterError(msg) from exc
 
     def stop(self) -> None:
@@ -279,20 +283,7 @@ class Cluster:
         Raises:
             ClusterError: It still runs after both.
         """
-        pid = self.pid()
-        if pid is None:
-            return
-        # SIGINT is 'fast', SIGQUIT is 'immediate' (recovery at the next start); asked by
-        # signal, so that a server whose programs have been removed can be stopped too.
-        for number in (signal.SIGINT, signal.SIGQUIT):
-            os.kill(pid, number)
-            deadline = time.monotonic() + _STOP_SECONDS
-            while time.monotonic() < deadline:
-                if not self._is_alive(pid):
-                    return
-                time.sleep(0.05)
-        msg = f"The server in {self.data} (process {pid}) did not stop; its data was kept."
-        raise ClusterError(msg)
+        self.postmaster.stop()
 
     def set_password(self, binaries: Binaries, password: str) -> None:
         """Set the superuser's password while the server is down (nobody can log in then).
@@ -300,7 +291,7 @@ class Cluster:
         Raises:
             ClusterError: The server runs, or the single-user mode failed.
         """
-        self._bury()
+        self.postmaster.clear()
         quoted = password.replace("'", "''")
         # On standard input: neither a command line nor the server's log shows it.
         tool.run(
@@ -346,37 +337,18 @@ class Cluster:
             )
             raise ClusterError(msg)
 
-    def _bury(self) -> None:
-        """Wait until a killed postmaster is reaped: until then PostgreSQL takes it for alive.
-
-        A container without an init process never reaps; the lock file is then taken away,
-        and PostgreSQL still checks by its shared memory that no backend is left.
-        """
-        deadline = time.monotonic() + _REAP_SECONDS
-        while self._is_zombie():
-            if time.monotonic() > deadline:
-                (self.data / "postmaster.pid").unlink(missing_ok=True)
-                return
-            time.sleep(0.05)
-
-    def _is_zombie(self) -> bool:
-        try:
-            # proc(5): the state follows the command, which stands in brackets.
-            state = (
-                Path(f"/proc/{self._noted(_PID_LINE)}/stat")
-                .read_text()
-                .rpartition(")")[2]
-                .split()[0]
-            )
-        except (OSError, IndexError):
-            return False
-        return state == "Z"
-
     def _write(self, path: Path, text: str) -> None:
+        """Replace a file as a whole: whoever is killed meanwhile leaves the one or the other."""
+        aside = path.with_name(f"{path.name}.new")
         try:
-            path.write_text(text)
-            path.chmod(0o600)
-            self.account.own(path)
+            with aside.open("w", errors="surrogateescape") as file:
+                file.write(text)
+                file.flush()
+                os.fsync(file.fileno())
+            aside.chmod(0o600)
+            self.account.own(aside)
+            aside.replace(path)
+            _sync(path.parent)
         except OSError as exc:
             raise self._denied(exc) from exc
 
@@ -388,17 +360,13 @@ class Cluster:
         )
 
 
-def _configuration(port: int) -> str:
-    return (
-        "# Written at every start; what you put here is lost.\n"
-        f"listen_addresses = '{HOST}'\n"
-        f"port = {port}\n"
-        # No socket: its path has a limit of 107 bytes, and one way in is enough.
-        "unix_socket_directories = ''\n"
-        "password_encryption = 'scram-sha-256'\n"
-        # A backend whose client was killed ends within this time and frees its locks.
-        "client_connection_check_interval = '5s'\n"
-    )
+def _sync(folder: Path) -> None:
+    """Have the names in a folder survive a loss of power."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _make_folders(folder: Path) -> None:

@@ -12,7 +12,7 @@ from infra.servers.errors import ClusterError
 if TYPE_CHECKING:
     from infra.servers.account import Account
 
-__all__ = ["run"]
+__all__ = ["attempt", "run"]
 
 
 def run(account: Account, program: str, *args: str, doing: str, stdin: str = "") -> None:
@@ -28,27 +28,39 @@ def run(account: Account, program: str, *args: str, doing: str, stdin: str = "")
     Raises:
         ClusterError: It could not be started, or it failed; the message has its own words.
     """
+    done = attempt(account, program, *args, doing=doing, stdin=stdin)
+    if done.returncode != 0 or (stdin and "ERROR" in done.stderr):
+        said = _errors(done.stderr) or _errors(done.stdout) or f"exit status {done.returncode}"
+        msg = f"Could not {doing}: {Path(program).name} said: {said}."
+        raise ClusterError(msg)
+
+
+def attempt(
+    account: Account, program: str, *args: str, doing: str = "", stdin: str = ""
+) -> subprocess.CompletedProcess[str]:
+    """Run one program of PostgreSQL as `run` does, and leave it to the caller whether it failed.
+
+    Raises:
+        ClusterError: It could not be started.
+    """
     # A clean environment: the server lives on, and must not carry the secrets and
     # PG* variables of the program that happened to start it.
     env = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
     try:
-        done = subprocess.run(
+        return subprocess.run(
             account.command(program, *args),
             check=False,
             capture_output=True,
             input=stdin,
             text=True,
+            errors="replace",
             cwd="/",
             env=env,
             umask=0o077,
         )
     except OSError as exc:
-        msg = f"Could not {doing}: {program}: {exc.strerror}."
+        msg = f"Could not {doing or 'ask PostgreSQL'}: {program}: {exc.strerror}."
         raise ClusterError(msg) from exc
-    if done.returncode != 0 or (stdin and "ERROR" in done.stderr):
-        said = _errors(done.stderr) or _errors(done.stdout) or f"exit status {done.returncode}"
-        msg = f"Could not {doing}: {Path(program).name} said: {said}."
-        raise ClusterError(msg)
 
 
 def _errors(text: str) -> str:

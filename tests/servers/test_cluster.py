@@ -21,6 +21,7 @@ from infra.servers import probe
 from infra.servers.account import server_account
 from infra.servers.binaries import Binaries, BinariesError, locate
 from infra.servers.cluster import SUPERUSER, Cluster
+from infra.servers.configuration import Configuration
 from infra.servers.errors import ClusterError
 from infra.servers.ports import HOST, find_free
 
@@ -64,7 +65,7 @@ def _run(cluster: Cluster, binaries: Binaries, *, password: str = _PASSWORD) -> 
     for _ in range(5):
         port = find_free()
         try:
-            cluster.start(binaries, port)
+            cluster.start(binaries, Configuration(port=port))
         except ClusterError:
             continue  # another worker took that port meanwhile
         _ask(port, password)
@@ -99,9 +100,9 @@ def test_a_cluster_comes_and_goes_without_a_trace(
     """Made, started, stopped and removed, it leaves no process and no file."""
     cluster.make(binaries, _PASSWORD)
     port = _run(cluster, binaries)
-    pid = cluster.pid()
+    pid = cluster.postmaster.pid()
     assert pid is not None
-    assert cluster.running_port() == port
+    assert cluster.postmaster.port() == port
 
     cluster.stop()
     cluster.remove()
@@ -109,7 +110,7 @@ def test_a_cluster_comes_and_goes_without_a_trace(
     assert list(place.iterdir()) == []
     with pytest.raises(probe.ProbeError):
         probe.ask(host=HOST, port=port, user=SUPERUSER, password=_PASSWORD, seconds=1)
-    assert cluster.pid() is None
+    assert cluster.postmaster.pid() is None
 
 
 def test_a_cluster_is_made_as_promised(cluster: Cluster, binaries: Binaries) -> None:
@@ -139,10 +140,10 @@ def test_a_killed_server_recovers_with_its_rows(cluster: Cluster, binaries: Bina
     cluster.make(binaries, _PASSWORD)
     port = _run(cluster, binaries)
     _query(port, "CREATE TABLE kept AS SELECT 42 AS answer")
-    pid = cluster.pid()
+    pid = cluster.postmaster.pid()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    while cluster.pid() is not None:
+    while cluster.postmaster.pid() is not None:
         time.sleep(0.01)
 
     again = _run(cluster, binaries)
@@ -157,7 +158,7 @@ def test_a_stranger_with_the_old_process_id_is_not_taken_for_the_server(
     cluster.make(binaries, _PASSWORD)
     (cluster.data / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster.data}\n0\n15432\n")
 
-    assert cluster.pid() is None
+    assert cluster.postmaster.pid() is None
     cluster.stop()  # would end this test if it believed the file
     (cluster.data / "postmaster.pid").unlink()
 
@@ -171,7 +172,7 @@ def test_the_server_carries_nothing_of_the_program_that_started_it(
     cluster.make(binaries, _PASSWORD)
     _run(cluster, binaries)
 
-    environment = Path(f"/proc/{cluster.pid()}/environ").read_text()
+    environment = Path(f"/proc/{cluster.postmaster.pid()}/environ").read_text()
     assert "caller-secret" not in environment
     assert "PGPORT" not in environment
 
@@ -205,7 +206,7 @@ def test_a_taken_port_is_told_and_the_data_is_untouched(
         before = _tree(cluster.data)
 
         with pytest.raises(ClusterError, match=rf"Port {port} .* taken .* groundwork:port"):
-            cluster.start(binaries, port)
+            cluster.start(binaries, Configuration(port=port))
 
     assert _tree(cluster.data) == before
 
@@ -317,7 +318,7 @@ def test_root_runs_the_server_as_another_user(cluster: Cluster, binaries: Binari
     cluster.make(binaries, _PASSWORD)
     _run(cluster, binaries)
 
-    assert Path(f"/proc/{cluster.pid()}").stat().st_uid == cluster.account.uid != 0
+    assert Path(f"/proc/{cluster.postmaster.pid()}").stat().st_uid == cluster.account.uid != 0
     assert cluster.data.stat().st_uid == cluster.account.uid
     assert server_account(cluster.data) == cluster.account
 
@@ -337,12 +338,14 @@ def test_a_normal_user_runs_the_server_as_themselves(binaries: Binaries, place: 
         "from infra.servers.account import server_account\n"
         "from infra.servers.binaries import Binaries\n"
         "from infra.servers.cluster import Cluster\n"
+        "from infra.servers.configuration import Configuration\n"
         "from infra.servers.ports import find_free\n"
         "binaries = Binaries(folder=Path(sys.argv[2]))\n"
         "data = Path(sys.argv[3])\n"
         "cluster = Cluster(data=data, owner='p/s', account=server_account(data))\n"
-        "cluster.make(binaries, 'secret'); cluster.start(binaries, find_free())\n"
-        "assert cluster.pid(); cluster.stop(); cluster.remove(); print('done')\n"
+        "cluster.make(binaries, 'secret')\n"
+        "cluster.start(binaries, Configuration(port=find_free()))\n"
+        "assert cluster.postmaster.pid(); cluster.stop(); cluster.remove(); print('done')\n"
     )
     copy = place / "code"
     for package in ("infra", "toolchain"):
