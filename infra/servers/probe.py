@@ -7,8 +7,12 @@ import importlib
 import threading
 import time
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from infra.errors import GroundworkError, unreachable
+
+if TYPE_CHECKING:
+    import ssl
 
 __all__ = ["Identity", "ProbeError", "RefusedError", "ask", "prepare", "wait"]
 
@@ -41,20 +45,38 @@ def prepare() -> None:
     threading.Thread(target=importlib.import_module, args=("asyncpg",), daemon=True).start()
 
 
-def ask(*, host: str, port: int, user: str, password: str, seconds: float = 5.0) -> Identity:
-    """Connect once and ask for the identity.
+def ask(
+    *,
+    host: str,
+    port: int,
+    user: str,
+    password: str,
+    seconds: float = 5.0,
+    tls: ssl.SSLContext | bool = False,
+) -> Identity:
+    """Connect once and ask for the identity; `tls` is what asyncpg takes as `ssl`.
 
     Raises:
         ProbeError: No answer within `seconds`.
         RefusedError: Wrong password, or a user that may not connect.
     """
     try:
-        return asyncio.run(_ask(host, port, user, password, seconds))
+        return asyncio.run(
+            _ask(host=host, port=port, user=user, password=password, seconds=seconds, tls=tls)
+        )
     except OSError as exc:
         raise ProbeError(unreachable(f"{host}:{port}", exc)) from exc
 
 
-async def _ask(host: str, port: int, user: str, password: str, seconds: float) -> Identity:
+async def _ask(
+    *,
+    host: str,
+    port: int,
+    user: str,
+    password: str,
+    seconds: float,
+    tls: ssl.SSLContext | bool,
+) -> Identity:
     import asyncpg  # noqa: PLC0415 - 160 ms that a process without a server saves
 
     try:
@@ -64,7 +86,7 @@ async def _ask(host: str, port: int, user: str, password: str, seconds: float) -
             user=user,
             password=password,
             database="postgres",
-            ssl=False,
+            ssl=tls,
             timeout=seconds,
         )
         try:
@@ -85,8 +107,16 @@ async def _ask(host: str, port: int, user: str, password: str, seconds: float) -
     return Identity(cluster=row["cluster"], version=row["version"].split(" ")[0])
 
 
-def wait(*, host: str, port: int, user: str, password: str, seconds: float) -> Identity:
-    """Ask again and again until the server answers.
+def wait(
+    *,
+    host: str,
+    port: int,
+    user: str,
+    password: str,
+    seconds: float,
+    tls: ssl.SSLContext | bool = False,
+) -> Identity:
+    """Ask again and again until the server answers; `tls` is what asyncpg takes as `ssl`.
 
     Raises:
         ProbeError: It has not answered after `seconds`; the last reason.
@@ -95,7 +125,7 @@ def wait(*, host: str, port: int, user: str, password: str, seconds: float) -> I
     deadline = time.monotonic() + seconds
     while True:
         try:
-            return ask(host=host, port=port, user=user, password=password)
+            return ask(host=host, port=port, user=user, password=password, tls=tls)
         except RefusedError:
             raise
         except ProbeError as exc:
