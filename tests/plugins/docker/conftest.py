@@ -32,20 +32,24 @@ _COMMANDS = ("sh", "sleep", "cat", "stat", "ls", "id", "true", "false", "touch",
 MakeStack = Callable[..., Stack]
 
 
-@pytest.fixture(scope="session")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the plugin under test: as it is installed, with its own packages."""
-    chosen = os.environ.get(PLUGIN_VARIABLE)
-    if chosen:
-        # Another one that PATH leads to must not be taken for it.
-        assert shutil.which(PROGRAM, path=chosen), f"{PLUGIN_VARIABLE}: no {PROGRAM} in {chosen}"
-        return Path(chosen).resolve()
-    folder = tmp_path_factory.mktemp("plugin") / "docker"
+def assembled(folder: Path) -> Path:
+    """Makes the offline plugin as it is installed, with its own packages, in a new folder."""
     aside = "conformance-docker"
     with cache.lock(aside, doing="making a plugin to test"), cache.temporary(aside) as made:
         offline.assemble("docker", made)
         shutil.copytree(made, folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the plugin under test."""
+    chosen = os.environ.get(PLUGIN_VARIABLE)
+    if chosen:
+        # Another one that PATH leads to must not be taken for it.
+        assert shutil.which(PROGRAM, path=chosen), f"{PLUGIN_VARIABLE}: no {PROGRAM} in {chosen}"
+        return Path(chosen).resolve()
+    return assembled(tmp_path_factory.mktemp("plugin") / "docker")
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import subprocess
 from typing import Any
 
-__all__ = ["Machine", "available"]
+__all__ = ["ADDRESS", "Machine", "available"]
+
+ADDRESS = os.environ.get("DOCKER_HOST") or "unix:///var/run/docker.sock"
+"""Where the tests' Docker answers."""
 
 _LIMIT_SECONDS = 120
 
