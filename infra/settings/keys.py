@@ -85,6 +85,7 @@ _PLACE = (
         description="How long to wait for a server that does not answer yet, in seconds",
         section="server",
         span=(1, 3600),
+        targets=(_CONTAINER, _EXISTING),
     ),
     Key(
         name="adminPasswordVersion",

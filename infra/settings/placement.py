@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.servers import adminurl
+from infra.servers import adminurl, amounts
 from infra.servers.adminurl import AdminUrlError
+from infra.settings import parameters
 from infra.settings.certificates import FILES
 from infra.settings.key import spelled
 from infra.settings.keys import KEYS
@@ -26,11 +27,7 @@ def check(draft: Draft) -> None:
         _check_admin(draft)
     elif draft.sound("sslmode", *FILES):
         _check_sslmode(draft)
-    shm, memory = draft["shmSize"], draft["memory"]
-    if draft.sound("shmSize", "memory") and 0 < int(memory) < int(shm):
-        draft.refuse(
-            "shmSize", f"{shm} MiB are more than {spelled('memory')}, {memory} MiB, has for all"
-        )
+    _check_memory(draft)
 
 
 def admin(draft: Draft) -> AdminUrl | None:
@@ -51,6 +48,23 @@ def _check_idle(draft: Draft) -> None:
             )
         elif name.startswith("auditor") and name != "auditor" and draft["auditor"] == "false":
             draft.refuse(name, f"does nothing without an auditor; set {spelled('auditor')} true")
+
+
+def _check_memory(draft: Draft) -> None:
+    if not draft.sound("shmSize", "memory", "parameters") or draft["target"] != "container":
+        return
+    shared, memory = int(draft["shmSize"]), int(draft["memory"])
+    builds = amounts.of(parameters.parameters(draft), "maintenance_work_mem")
+    if 0 < memory < shared:
+        draft.refuse(
+            "shmSize", f"{shared} MiB are more than {spelled('memory')}, {memory} MiB, has for all"
+        )
+    elif 0 < shared <= builds:
+        draft.refuse(
+            "shmSize",
+            f"{shared} MiB are no more than 'maintenance_work_mem', {builds} MiB: a parallel build"
+            " of an index would run out of it; raise it, or take it out to have it derived",
+        )
 
 
 def _check_admin(draft: Draft) -> None:

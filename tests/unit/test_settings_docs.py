@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 import yaml
 
+from infra.settings import SettingsError, parse
 from infra.settings.__main__ import main
 from infra.settings.key import SECTIONS
 from infra.settings.keys import KEYS
@@ -57,6 +58,20 @@ def test_pulumi_yaml_has_type_default_and_description_of_every_key() -> None:
         assert text == KEYS[name].default
         # The engine would want a value of every stack, and takes no default beside it.
         assert "secret" not in entry
+
+
+@pytest.mark.parametrize("path", sorted(_ROOT.glob("Pulumi.*.yaml")), ids=lambda path: path.name)
+def test_an_example_is_right_but_for_what_nobody_else_can_know(path: Path) -> None:
+    """Known keys, values that mean something; only the admin's URL is still to be given."""
+    config = yaml.safe_load(path.read_text())["config"]
+    given = {key.removeprefix("groundwork:"): str(value) for key, value in config.items()}
+
+    missing = []
+    try:
+        parse(given, root=_ROOT, secrets=())
+    except SettingsError as exc:
+        missing = [line.partition(" is missing")[0] for line in exc.mistakes]
+    assert missing == (["groundwork:adminUrl:"] if given["target"] == "existing" else [])
 
 
 def test_the_page_has_every_key_once_in_its_section() -> None:

@@ -155,12 +155,20 @@ def test_tls_is_asked_only_of_a_server_that_has_it(
     assert project.parse(target=target, sslmode="disable").sslmode == "disable"
 
 
-def test_shared_memory_is_within_the_containers(project: SettingsProject) -> None:
-    """Docker counts it in the limit."""
+def test_shared_memory_is_within_the_containers_and_above_a_builds(
+    project: SettingsProject,
+) -> None:
+    """Docker counts it in the limit; a parallel build of an index takes maintenance_work_mem."""
     given = {"target": "container", "memory": "512"}
+    builds = {"parameters": '{"maintenance_work_mem": "256MB"}'}
 
     assert project.mistake(shmSize="513", **given).startswith("groundwork:shmSize: 513 MiB are")
     assert project.parse(shmSize="512", **given).shm_size == 512
+    assert "no more than 'maintenance_work_mem'" in project.mistake(
+        target="container", shmSize="256", **builds
+    )
+    assert project.parse(target="container", shmSize="257", **builds)
+    assert project.mistake(target="container", shmSize="64")  # PostgreSQL's default is 64 MB
 
 
 def test_files_of_tls_are_taken_where_they_fit(
