@@ -177,7 +177,8 @@ def standby(primary: Server, scratch: Path) -> Iterator[Server]:
         capture_output=True,
     )
     port = ports.find_free()
-    place = ("-c", f"port={port}", "-c", "listen_addresses=127.0.0.1")
+    settings = (f"port={port}", "listen_addresses=127.0.0.1", "unix_socket_directories=")
+    place = [word for each in settings for word in ("-c", each)]
     server = subprocess.Popen(
         account.command(programs.tool("postgres"), "-D", str(data), *place),
         env={"PATH": os.defpath},
