@@ -184,6 +184,20 @@ def test_drift_is_seen_and_repaired(
     assert stack.drift().steps == {}
 
 
+def test_imports(stack: Stack, machine: Machine, image: str, name: Callable[[str], str]) -> None:
+    """A container comes into the state by its id, as it is, and ends with the stack."""
+    identity = machine.run(
+        "run", "--detach", "--name", name("box"), "--restart", "always", image, "sleep", "300"
+    )
+    stack.declare()
+    stack.adopt(box=("docker:index/container:Container", identity))
+    told = stack.outputs()["box"]
+    assert (told["id"], told["name"], told["restart"]) == (identity, name("box"), "always")
+    assert told["command"] == ["sleep", "300"]
+    stack.destroy()
+    assert machine.container(name("box")) is None
+
+
 @pytest.mark.long
 def test_it_gets_time_to_end(
     stack: Stack, machine: Machine, base: dict[str, Any], name: Callable[[str], str]

@@ -142,8 +142,8 @@ def test_certificates_that_are_missing(process: Plugin, tmp_path: Path) -> None:
     """A folder without certificates is told as such, and nothing is tried without them."""
     process.configure(host="tcp://127.0.0.1:9", certPath=str(tmp_path))
     told = process.make(VOLUME, name="later")
+    assert f"{tmp_path} has no ca.pem and no cert.pem and no key.pem" in told
     assert "nothing was changed" in told
-    assert "TLS" in told or "No such file" in told
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,6 @@ def test_certificates_that_are_missing(process: Plugin, tmp_path: Path) -> None:
         ({"restart": "sometimes", "envs": "A=1"}, {"restart", "envs"}),
         ({"exitCode": 1}, {"exitCode"}),
     ],
-    ids=str,
 )
 def test_inputs_that_make_no_sense_are_refused(
     process: Plugin, news: dict[str, object], named: set[str]

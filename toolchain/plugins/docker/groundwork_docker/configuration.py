@@ -55,6 +55,12 @@ class Configuration:
     verified: bool = True
     """Whether the server's certificate is checked."""
 
+    def missing_certificates(self) -> list[str]:
+        """The files that the folder of certificates lacks."""
+        folder = self.certificates
+        names = ("ca.pem", "cert.pem", "key.pem")
+        return [name for name in names if folder and not (folder / name).is_file()]
+
     @classmethod
     def parse(
         cls, settings: Mapping[str, Value], environment: Mapping[str, str] = os.environ

@@ -12,7 +12,7 @@ from groundwork_plugin.resource import Found, Resource
 from . import container_answer, container_request, uploads
 from .container_life import attached, dead_on_arrival, ended, healthy, removed, written
 from .container_properties import LIMITS, PROPERTIES, STUCK
-from .daemon import Daemon, found
+from .daemon import Daemon, found, words_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,6 +25,11 @@ __all__ = ["Container"]
 
 _NO_LIMIT = ("memory", "cpus", "cpuShares", "cpuSet")
 """Limits that Docker can change, but not take away."""
+
+
+_TAKEN = "free that port, or choose another external one; "
+_HINTS = {"address already in use": _TAKEN, "port is already allocated": _TAKEN}
+"""What to do, by what Docker says."""
 
 
 class Container(Resource[Daemon]):
@@ -75,9 +80,9 @@ class Container(Resource[Daemon]):
             identity = str(client.create_container_from_config(body, text(wanted, "name"))["Id"])
             try:
                 _begin(client, identity, wanted, archives)
-            except BaseException:
+            except BaseException as error:
                 removed(client, identity, volumes=True)
-                raise
+                raise _undone(error) from error
             if wanted.get("start") and wanted.get("wait"):
                 healthy(client, identity, wanted)
             return identity
@@ -121,7 +126,7 @@ class Container(Resource[Daemon]):
                     raise OperationFailedError(str(answer.json().get("message", answer.text)))
             if wanted.get("mustRun") and wanted.get("start"):
                 client.start(identity)
-                dead_on_arrival(client, identity, remove=False)
+                dead_on_arrival(client, identity)
 
         await backend.run(work)
 
@@ -165,7 +170,24 @@ def _begin(client: Client, identity: str, wanted: Values, archives: list[bytes])
         if wanted.get("attach"):
             attached(client, identity)
         elif wanted.get("mustRun"):
-            dead_on_arrival(client, identity, remove=True)
+            dead_on_arrival(client, identity)
+
+
+def _undone(error: BaseException) -> BaseException:
+    """A failure of a container that was made and removed again, with a hint where there is one."""
+    from . import sdk  # noqa: PLC0415 - slow, see `daemon`
+
+    if isinstance(error, sdk.APIError):
+        told = words_of(error)
+    elif isinstance(error, OperationFailedError):
+        told = str(error)
+    else:
+        return error
+    first, *rest = told.split("\n", maxsplit=1)
+    hint = next((advice for words, advice in _HINTS.items() if words in first), "")
+    return OperationFailedError(
+        "\n".join([f"{first}; {hint}nothing of the container is left", *rest])
+    )
 
 
 def _stuck(title: str, name: str) -> str:

@@ -14,7 +14,7 @@ from .waiting import once_free
 if TYPE_CHECKING:
     from groundwork_plugin.values import Values
 
-    from .client import Client
+    from .client import Answer, Client
 
 __all__ = ["attached", "dead_on_arrival", "ended", "healthy", "removed", "written"]
 
@@ -25,13 +25,12 @@ _PAUSE_SECONDS = 0.2
 _TAIL_LINES = 10
 
 
-def dead_on_arrival(client: Client, identity: str, *, remove: bool) -> None:
+def dead_on_arrival(client: Client, identity: str) -> None:
     """Makes sure that a container runs a moment after its start.
 
     Args:
         client: Of Docker.
         identity: The container's id.
-        remove: Whether the caller removes it, for the message.
 
     Raises:
         OperationFailedError: It has ended already.
@@ -40,16 +39,12 @@ def dead_on_arrival(client: Client, identity: str, *, remove: bool) -> None:
     seen = found(lambda: client.inspect_container(identity))
     if seen is not None and running(seen):
         return
-    told = "it ended right after its start"
+    told, log = "it ended right after its start", ""
     if seen is not None:
-        state = seen["State"]
-        told += f", with status {state['ExitCode']}" + (
-            f" ({state['Error']})" if state["Error"] else ""
-        )
-        told += _quoted("the end of its log", written(client, identity, tail=_TAIL_LINES))
-    told += "; it was removed again" if remove else "; it was kept"
+        told += f", with status {seen['State']['ExitCode']}"
+        log = _quoted("the end of its log", written(client, identity, tail=_TAIL_LINES))
     raise OperationFailedError(
-        f"{told}; a container that is meant to end needs `must_run` set to false"
+        f"{told}; a container that is meant to end needs `must_run` set to false{log}"
     )
 
 
@@ -79,22 +74,23 @@ def healthy(client: Client, identity: str, wanted: Values) -> None:
             )
         if health["Status"] == "healthy":
             return
-        late = time.monotonic() > deadline
-        if late or not running(seen):
-            state = f"is {health['Status']}" if running(seen) else "has ended"
-            log = [entry["Output"] for entry in health.get("Log") or []]
-            raise PartlyMadeError(
-                identity,
-                f"it did not get healthy within {limit} s: it {state}"
-                + _quoted("its health check says", log[-1] if log else "")
-                + _quoted(
-                    "the end of its log",
-                    written(client, identity, tail=_TAIL_LINES),
-                )
-                + "; it was kept for you to look at (`docker logs`); the next update takes it as "
-                "it then is, or replaces it where the program has changed",
-            )
+        if time.monotonic() > deadline or not running(seen):
+            raise PartlyMadeError(identity, _ill(client, identity, seen, limit))
         time.sleep(_PAUSE_SECONDS)
+
+
+def _ill(client: Client, identity: str, seen: Answer, limit: object) -> str:
+    """Why a container is not healthy, in its own words."""
+    health = seen["State"]["Health"]
+    state = f"is {health['Status']!r}" if running(seen) else "has ended"
+    checks = [entry["Output"] for entry in health.get("Log") or []]
+    return (
+        f"it did not get healthy within {limit} s, it {state}; it was kept for you to look at "
+        "(`docker logs`, `docker inspect`); the next update takes it as it then is, or replaces it "
+        "where the program has changed"
+        + _quoted("its health check says", checks[-1] if checks else "")
+        + _quoted("the end of its log", written(client, identity, tail=_TAIL_LINES))
+    )
 
 
 def attached(client: Client, identity: str) -> None:
@@ -144,5 +140,6 @@ def removed(client: Client, identity: str, *, volumes: bool) -> None:
 
 
 def _quoted(title: str, words: str) -> str:
-    words = words.strip()
-    return f"; {title}:\n{words}\n" if words else ""
+    """A paragraph with somebody else's words, indented; nothing where there are none."""
+    lines = words.strip().splitlines()
+    return "".join([f"\n{title}:", *(f"\n    {line}" for line in lines)]) if lines else ""

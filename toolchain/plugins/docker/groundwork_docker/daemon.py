@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
@@ -14,12 +15,15 @@ if TYPE_CHECKING:
     from .client import Client
     from .configuration import Configuration
 
-__all__ = ["Daemon", "found"]
+__all__ = ["Daemon", "found", "words_of"]
 
 _Result = TypeVar("_Result")
 
 _TIMEOUT_SECONDS = 120
 """For one answer; what may take longer has its own limit."""
+
+_THREADS = 64
+"""More than Python's own choice: containers that wait for each other must not wait for a thread."""
 
 _TAKEN = ("is already in use by container", "already exists")
 
@@ -34,6 +38,7 @@ class Daemon:
             configuration: How to reach Docker.
         """
         self.configuration = configuration
+        self._threads = ThreadPoolExecutor(_THREADS)
 
     async def run(self, work: Callable[[Client], _Result]) -> _Result:
         """Does something with a client of Docker.
@@ -45,7 +50,8 @@ class Daemon:
             PluginError: Docker cannot be reached, so nothing was done.
             OperationFailedError: It refused something.
         """
-        return await asyncio.to_thread(self._run, work)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._run, work)
 
     def _run(self, work: Callable[[Client], _Result]) -> _Result:
         from . import sdk  # noqa: PLC0415 - slow, and not needed in a run without changes
@@ -54,14 +60,16 @@ class Daemon:
         try:
             return work(client)
         except sdk.APIError as error:
-            told = _told(error)
+            told = words_of(error)
             taken = error.response is not None and (
                 error.response.status_code == HTTPStatus.CONFLICT
                 and any(words in told for words in _TAKEN)
             )
             raise OperationFailedError(told, taken=taken) from error
         except sdk.RequestException as error:
-            raise OperationFailedError(f"the connection to Docker was lost: {error}") from error
+            raise OperationFailedError(
+                f"the connection to Docker was lost: {_root(error)}"
+            ) from error
         finally:
             client.close()
 
@@ -69,6 +77,12 @@ class Daemon:
         from . import sdk  # noqa: PLC0415 - see `_run`
 
         chosen = self.configuration
+        if chosen.certificates and (missing := chosen.missing_certificates()):
+            raise PluginError(
+                f"Docker at {chosen.host} is to be reached with TLS, and {chosen.certificates} has "
+                f"no {' and no '.join(missing)}; nothing was changed; name the folder of the "
+                "certificates in DOCKER_CERT_PATH or in the setting docker:certPath"
+            )
         secured: Any = False
         try:
             if chosen.certificates:
@@ -105,9 +119,13 @@ def found(ask: Callable[[], _Result]) -> _Result | None:
         return None
 
 
-def _told(error: Any) -> str:
-    words = str(error.explanation or error).strip()
-    return words.rstrip(".")
+def words_of(error: Any) -> str:
+    """What Docker says of a request that it refused.
+
+    Args:
+        error: The SDK's `APIError`.
+    """
+    return str(error.explanation or error).strip().rstrip(".")
 
 
 def _root(error: BaseException) -> str:
