@@ -28,6 +28,8 @@ _ENCRYPTED = (b"BEGIN ENCRYPTED PRIVATE KEY", b"Proc-Type: 4,ENCRYPTED")
 
 def check(draft: Draft) -> None:
     """Note the mistakes of the files: one that is missing, unreadable, or doesn't fit."""
+    if not draft.sound(*FILES):
+        return
     given = [name for name in FILES if draft[name]]
     missing = [name for name in FILES if not draft[name]]
     for name in missing if given else ():
@@ -57,8 +59,6 @@ def _unreadable(path: Path | None, name: str) -> str:
         content = path.read_bytes()
     except OSError as exc:
         return f"can't be read: {os.strerror(exc.errno or 0)}"
-    except ValueError:
-        return "is no path"
     if name != "tlsKey":
         return "" if _CERTIFICATE in content else "holds no certificate in PEM"
     if any(mark in content for mark in _ENCRYPTED):

@@ -56,5 +56,9 @@ class Draft:
         return not self._bad.intersection(names)
 
     def path(self, name: str) -> Path | None:
-        """Give the place that a key names; None where it names none."""
+        """Give the place that a key names; None where it names none.
+
+        Raises:
+            RuntimeError: It begins with the home of a user whom this machine doesn't know.
+        """
         return self.root / Path(self[name]).expanduser() if self[name] else None

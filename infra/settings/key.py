@@ -37,7 +37,7 @@ class Key:
         default: As text, the way the engine hands values over; an object as JSON.
         description: One sentence, or half of one.
         section: One of `SECTIONS`.
-        shape: What a text means: "duration", "role" (a name), "password", "file"; "" for others.
+        shape: What a text means: "duration", "role" (a name), "password", "path"; "" for others.
         choices: All values there are; empty for any.
         span: The smallest and the largest of an integer; 0 and -1 may stand beside it.
         beside: The one integer outside the span that is taken too, and what it means.
@@ -51,7 +51,7 @@ class Key:
     default: str = ""
     description: str
     section: str
-    shape: Literal["", "duration", "role", "password", "file"] = ""
+    shape: Literal["", "duration", "role", "password", "path"] = ""
     choices: tuple[str, ...] = ()
     span: tuple[int, int] = (0, 0)
     beside: int | None = None

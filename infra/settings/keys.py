@@ -62,6 +62,7 @@ _PLACE = (
         name="dataDir",
         description="Data directory; empty places it outside the checkout, one for each stack",
         section="server",
+        shape="path",
         targets=(_EMBEDDED,),
     ),
     Key(
@@ -69,6 +70,7 @@ _PLACE = (
         description="Folder with the programs of PostgreSQL 17 with pgvector; empty uses the "
         "machine's, or fetches them",
         section="server",
+        shape="path",
     ),
     Key(
         name="parameters",
@@ -143,7 +145,7 @@ _IN_A_CONTAINER = (
             name=name,
             description=f"PEM file of {what}, relative to the project; all three or none",
             section="tls",
-            shape="file",
+            shape="path",
             targets=(_CONTAINER,),
         )
         for name, what in (
@@ -308,6 +310,7 @@ _SCHEMA = (
         default="migrations",
         description="Folder with alembic.ini or pyproject.toml, relative to the project",
         section="schema",
+        shape="path",
     ),
     *(
         Key(

@@ -75,7 +75,7 @@ def _unknown(name: str) -> str:
     near = difflib.get_close_matches(name.lower().replace("_", ""), fold, n=1)
     if near:
         return f"no such key; did you mean {spelled(fold[near[0]])}?"
-    return f"no such key; known: {', '.join(KEYS)}"
+    return "no such key"
 
 
 def _check_secrets(draft: Draft, secrets: Collection[str]) -> None:

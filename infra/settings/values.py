@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from typing import TYPE_CHECKING
 
@@ -37,8 +38,11 @@ def check(draft: Draft) -> None:
             _refuse(draft, key.name, options.duration_mistake(draft[key.name]))
         elif key.shape == "password":
             _check_password(draft, key.name)
+        elif key.shape == "path":
+            _refuse(draft, key.name, _no_path(draft, key.name))
     _check_container(draft)
-    _check_migrations(draft)
+    if draft.sound("migrations"):
+        _check_migrations(draft)
     chosen = {name: draft[name] for name in options.DEFAULTS}
     for mistake in options.mistakes(chosen):
         name, _, why = mistake.partition(": ")
@@ -82,6 +86,16 @@ def _no_integer(key: Key, text: str) -> str:
     return f"{number} is out of range; {low} to {high}{other}"
 
 
+def _no_path(draft: Draft, name: str) -> str:
+    try:
+        os.fsencode(draft.path(name) or "")
+    except RuntimeError:
+        return f"{draft[name]!r} begins with the home of a user whom this machine doesn't know"
+    except UnicodeEncodeError:
+        return f"{draft[name]!r} has half of a character, which is in no path"
+    return f"{draft[name]!r} has a NUL byte, which is in no path" if "\0" in draft[name] else ""
+
+
 def _check_password(draft: Draft, name: str) -> None:
     """Note what is wrong with a chosen password, without a word of it."""
     text = draft[name]
@@ -122,5 +136,5 @@ def _check_migrations(draft: Draft) -> None:
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
-    except (OSError, ValueError):  # a NUL byte, or nothing that one may look into
+    except OSError:  # a name that is too long, or a place that nobody may look into
         return False

@@ -85,7 +85,9 @@ def test_the_entry_point_reads_as_a_summary() -> None:
     assert len((_ROOT / "__main__.py").read_text().splitlines()) < 60
 
 
-@pytest.mark.parametrize("module", ["infra.servers.cluster", "infra.schema.online"])
+@pytest.mark.parametrize(
+    "module", ["infra.servers.cluster", "infra.schema.online", "infra.settings", "infra.readme"]
+)
 def test_mechanics_load_without_pulumi(module: str) -> None:
     """No import further down brings the SDK in by the back door."""
     code = f"import sys, {module}; sys.exit('pulumi' in sys.modules)"

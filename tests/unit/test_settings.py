@@ -141,7 +141,7 @@ def test_a_misspelt_key_is_refused_with_the_nearest_right_one(project: SettingsP
         assert project.mistake(**{wrong: "x"}) == (
             f"groundwork:{wrong}: no such key; did you mean groundwork:{right}?"
         )
-    assert "known: environment, " in project.mistake(qqqqqq="x")
+    assert project.mistake(qqqqqq="x") == "groundwork:qqqqqq: no such key"
 
 
 def test_a_missing_configuration_of_alembic_is_told_before_anything_is_made(
@@ -155,7 +155,7 @@ def test_a_missing_configuration_of_alembic_is_told_before_anything_is_made(
     )
 
 
-@pytest.mark.parametrize("folder", ["nowhere", "", "a\0b", "migrations/alembic.ini"])
+@pytest.mark.parametrize("folder", ["nowhere", "", "x" * 300, "migrations/alembic.ini"])
 def test_migrations_that_are_no_folder_are_refused(project: SettingsProject, folder: str) -> None:
     """Nothing there, a file, or no path at all."""
     assert project.mistake(migrations=folder).startswith("groundwork:migrations: ")
@@ -208,6 +208,16 @@ def test_paths_refer_to_the_project_or_to_home(project: SettingsProject) -> None
     """A relative path starts at the project, `~` is the user's home."""
     assert project.parse(dataDir="pg").data_dir == project.folder / "pg"
     assert project.parse(dataDir="~/pg").data_dir == Path.home() / "pg"
+
+
+@pytest.mark.parametrize("key", [key.name for key in KEYS.values() if key.shape == "path"])
+def test_a_path_that_is_none_is_refused(project: SettingsProject, key: str) -> None:
+    """A NUL byte, half of a character, the home of nobody."""
+    target = (KEYS[key].targets or ("embedded",))[0]
+
+    for text in ("a\0b", "a\ud800b", "~nobody-of-this-name/x"):
+        mistake = project.mistake(target=target, **{key: text})
+        assert mistake.startswith(f"groundwork:{key}: {text!r} ")
 
 
 @pytest.mark.parametrize(
