@@ -8,6 +8,9 @@ from dataclasses import dataclass
 __all__ = ["Roles", "role_names"]
 
 _NAME_BYTES = 63
+# A login of asyncpg fails with a comma in the name: it ends a part of a SCRAM message.
+_NOT_IN_LOGIN = ","
+_IN_ITS_PLACE = ";"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +39,8 @@ class Roles:
 def role_names(database: str, *, auditor: bool = False, **chosen: str) -> Roles:
     """Name the roles after their database, since roles are shared by a whole cluster.
 
-    A name that would be longer than PostgreSQL's 63 bytes is cut and told apart by a digest.
+    A name that would be longer than PostgreSQL's 63 bytes is cut, one with a comma gets another
+    character in its place, and both are told apart by a digest.
 
     Args:
         database: Its name.
@@ -48,10 +52,11 @@ def role_names(database: str, *, auditor: bool = False, **chosen: str) -> Roles:
         if chosen.get(suffix):
             return chosen[suffix]
         whole = f"{database}_{suffix}"
-        if len(whole.encode()) <= _NAME_BYTES:
+        if len(whole.encode()) <= _NAME_BYTES and _NOT_IN_LOGIN not in database:
             return whole
         tail = f"_{hashlib.sha256(database.encode()).hexdigest()[:8]}_{suffix}"
-        return database.encode()[: _NAME_BYTES - len(tail)].decode(errors="ignore") + tail
+        fit = database.replace(_NOT_IN_LOGIN, _IN_ITS_PLACE).encode()[: _NAME_BYTES - len(tail)]
+        return fit.decode(errors="ignore") + tail
 
     kinds = ("owner", "migrator", "readwrite", "readonly", "app", "reader")
     names = {kind: name(kind) for kind in kinds}

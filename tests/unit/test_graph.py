@@ -160,6 +160,15 @@ def test_role_names_fit_and_differ(name: str) -> None:
     assert role_names(name[:-1] + "y").owner not in names
 
 
+def test_names_of_roles_have_no_comma(made: dict[str, Any]) -> None:
+    """A name with a comma can't log in through asyncpg; what replaces it is nobody else's name."""
+    roles = role_names("a,b")
+
+    assert not any("," in name for name in (roles.migrator, roles.app, roles.reader))
+    assert roles.app != role_names("a;b").app
+    assert made["db-role-app"]["name"] == "books_app"  # where there is none, nothing is changed
+
+
 def test_a_url_escapes_each_of_its_parts() -> None:
     """No character of a name, a password or a path changes the meaning of the URL."""
     text = url(
