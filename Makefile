@@ -6,7 +6,7 @@ TOOLCHAIN = $(PYTHON) -m toolchain
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview revision refresh down url psql test test-long lint format diagram bench lock status
+.PHONY: help up preview revision refresh down url psql test test-long image lint format diagram bench lock status
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -43,6 +43,9 @@ test test-long:
 	@$(TOOLCHAIN) venv --dev
 	@$(TOOLCHAIN) install --plugin postgresql --plugin docker
 	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "$(LONG)" $(TESTS)
+
+image: ## Have an image of PostgreSQL 17 in Docker for the tests: found, pulled or made
+	@$(PYTHON) -m tests.docker
 
 lint: ## Check style and types
 	@$(TOOLCHAIN) venv --dev

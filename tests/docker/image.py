@@ -43,23 +43,38 @@ def provide(docker: Docker, *, make: bool = True) -> str:
     Raises:
         ToolchainError: None can be had, and why.
     """
-    chosen = os.environ.get("GROUNDWORK_POSTGRES_IMAGE", "")
+    with cache.lock("postgres-image", doing="getting an image of PostgreSQL 17"):
+        image = _provide(docker, os.environ.get("GROUNDWORK_POSTGRES_IMAGE", ""), make=make)
+    _try(docker, image)
+    return image
+
+
+def _provide(docker: Docker, chosen: str, *, make: bool) -> str:
     if chosen:
         if not _there(docker, chosen):
             _pull(chosen)
         return chosen
-    with cache.lock("postgres-image", doing="getting an image of PostgreSQL 17"):
-        found = _find(docker)
-        if found:
-            return found
-        try:
-            _pull(PUBLISHED)
-        except ToolchainError as exc:
-            if not make:
-                raise
-            progress.say(f"{exc}. One like it is made instead")
-            return _make(docker)
-        return PUBLISHED
+    found = _find(docker)
+    if found:
+        return found
+    try:
+        _pull(PUBLISHED)
+    except ToolchainError as exc:
+        if not make:
+            raise
+        progress.say(f"{exc}. One like it is made instead")
+        return _make(docker)
+    return PUBLISHED
+
+
+def _try(docker: Docker, image: str) -> None:
+    """See whether the daemon can run a container: one that runs in a container often can't."""
+    options = ("--rm", "--label", docker.label, "--publish", "127.0.0.1::5432")
+    try:
+        docker("run", *options, "--entrypoint", "true", image)
+    except ToolchainError as exc:
+        said = str(exc).splitlines()[0].removeprefix("`docker run` failed: ")
+        raise ToolchainError(f"Docker runs no containers here: {said}") from exc
 
 
 def _find(docker: Docker) -> str:

@@ -77,7 +77,8 @@ def _bootstrap(root: Path, shown: progress.Progress) -> None:
             shutil.rmtree(root, ignore_errors=True)
         else:
             return
-    raise ToolchainError(f"debootstrap of {_SUITE} failed: {'; then: '.join(failures)}")
+    reasons = "; then: ".join(dict.fromkeys(failures))
+    raise ToolchainError(f"debootstrap of {_SUITE} failed: {reasons}. Nothing of it was kept")
 
 
 def _first_error(failure: run.CommandError) -> str:
