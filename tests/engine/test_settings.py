@@ -105,6 +105,7 @@ def admin_url(scratch: Path, postgres_server: PostgresServer) -> Iterator[str]:
     front.close()
 
 
+@pytest.mark.long
 def test_prod_holds_off_a_destroy_and_is_taken_down_on_purpose(
     make_project: Callable[[], Project], postgres_server: PostgresServer, admin_url: str
 ) -> None:
