@@ -71,9 +71,9 @@ def _check_admin(draft: Draft) -> None:
     if not draft["adminUrl"]:
         draft.refuse(
             "adminUrl",
-            "is missing, and nothing else leads to an existing server; pulumi config set --secret"
-            f" {spelled('adminUrl')} 'postgresql://USER:PASSWORD@HOST:PORT/postgres?sslmode="
-            "verify-full&sslrootcert=FILE'",
+            "is missing, and nothing else leads to an existing server; this asks for it: pulumi"
+            f" config set --secret {spelled('adminUrl')}, in the form postgresql://USER:PASSWORD@"
+            "HOST:PORT/postgres?sslmode=verify-full&sslrootcert=FILE",
         )
         return
     try:
