@@ -30,7 +30,7 @@ def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if shutil.which("openssl") is None:
         pytest.skip("openssl is needed to make certificates")
     folder = tmp_path_factory.mktemp("certificates")
-    files = ["-keyout", folder / "key.pem", "-out", folder / "cert.pem"]
+    files = ["-keyout", str(folder / "key.pem"), "-out", str(folder / "cert.pem")]
     names = ["-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
     subprocess.run([*command, *names, *files], check=True, capture_output=True)
@@ -60,14 +60,13 @@ def _serve(listening: socket.socket, context: ssl.SSLContext) -> None:
 
 
 def _forward(plain: socket.socket, context: ssl.SSLContext) -> None:
-    docker = socket.socket(socket.AF_UNIX)
-    with contextlib.suppress(OSError), plain, docker:
-        client = context.wrap_socket(plain, server_side=True)
+    with contextlib.suppress(OSError), plain, socket.socket(socket.AF_UNIX) as docker:
         docker.connect(ADDRESS.removeprefix("unix://"))
-        back = threading.Thread(target=_copy, args=(docker, client), daemon=True)
-        back.start()
-        _copy(client, docker)
-        back.join(timeout=5)
+        with context.wrap_socket(plain, server_side=True) as client:
+            back = threading.Thread(target=_copy, args=(docker, client), daemon=True)
+            back.start()
+            _copy(client, docker)
+            back.join()
 
 
 def _copy(source: socket.socket, target: socket.socket) -> None:
@@ -86,6 +85,8 @@ def test_docker_behind_tls(
 ) -> None:
     """Docker's own variables lead there; without a certificate nothing is made."""
     reached = {"DOCKER_HOST": front, "DOCKER_TLS_VERIFY": "1"}
+    # What other programs of the machine trust must not count here.
+    reached["REQUESTS_CA_BUNDLE"] = str(certificates / "no such file")
     stack = make_stack(**reached, DOCKER_CERT_PATH=str(certificates))
     stack.up(volume=resource("Volume", name=name("volume")))
     assert machine.volume(name("volume")) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, TypeVar, cast
@@ -24,6 +25,9 @@ _TIMEOUT_SECONDS = 120
 
 _THREADS = 64
 """More than Python's own choice: containers that wait for each other must not wait for a thread."""
+
+_OTHER_AUTHORITIES = ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
+"""Variables that the SDK's HTTP library would let win over Docker's own ca.pem."""
 
 _TAKEN = ("is already in use by container", "already exists")
 
@@ -87,6 +91,8 @@ class Daemon:
         try:
             if chosen.certificates:
                 folder = chosen.certificates
+                for name in _OTHER_AUTHORITIES:
+                    os.environ.pop(name, None)
                 secured = sdk.tls.TLSConfig(
                     client_cert=(str(folder / "cert.pem"), str(folder / "key.pem")),
                     ca_cert=str(folder / "ca.pem"),
