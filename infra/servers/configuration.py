@@ -143,14 +143,13 @@ def written(data: Path) -> dict[str, str]:
 
 def without(text: str, names: Mapping[str, str]) -> str:
     """Give the text of a file without its lines on some settings."""
-    kept = (line for line in text.splitlines(keepends=True) if not parse(line).keys() & names)
-    return "".join(kept)
+    return "\n".join(line for line in text.split("\n") if not parse(line).keys() & names)
 
 
 def included(text: str) -> str:
     """Give postgresql.conf with the include of groundwork.conf as its last word."""
-    lines = text.rstrip().splitlines()
-    if lines and lines[-1].strip() == INCLUDE:
+    lines = text.rstrip().split("\n")
+    if lines[-1].strip() == INCLUDE:
         return text
     others = [line for line in lines if line.strip() != INCLUDE]
     return "\n".join([*others, INCLUDE, ""])
@@ -167,7 +166,7 @@ def absolute(text: str, data: Path) -> str:
 
 
 def _pairs(text: str) -> Iterator[tuple[str, str]]:
-    for line in text.splitlines():
+    for line in text.split("\n"):  # unlike splitlines, at what PostgreSQL takes for an end alone
         found = _LINE.match(line)
         if found:
             yield found[1].lower(), _plain(found[2])

@@ -72,7 +72,8 @@ class Service:
         """
         if wanted.parameters:
             self._try(wanted)
-        return self._begin(wanted)
+        port = self._start(wanted)
+        return port, self._ask(port, wanted)
 
     def bring(self, wanted: Wanted, *, former: Wanted | None = None) -> tuple[int, Identity]:
         """Have the server run as wanted.
@@ -94,12 +95,19 @@ class Service:
         running = self.cluster.postmaster.port()
         if not self._written(wanted, running or wanted.port).is_kept(self.cluster.data):
             self._try(wanted)
-        if running and running == (wanted.port or running) and self._lets_in(wanted, former):
-            self._tune(replace(wanted, port=running), former)
-            return running, self._ask(running, wanted)
-        self.cluster.stop()
-        self.cluster.set_password(self.binaries, wanted.password)
-        return self._begin(wanted)
+        if running and running == (wanted.port or running):
+            port = running
+        else:
+            self.cluster.stop()
+            port = self._start(wanted)
+        if not self._lets_in(port, wanted, former):
+            # Of a state that was lost: then only who has the data directory gets in.
+            self.cluster.stop()
+            self.cluster.set_password(self.binaries, wanted.password)
+            self.cluster.start(self.binaries, self._written(wanted, port))
+        elif port == running:
+            self._tune(replace(wanted, port=port), former)
+        return port, self._ask(port, wanted)
 
     def _written(self, wanted: Wanted, port: int) -> Configuration:
         return Configuration(port=port or _ANY_PORT, parameters=wanted.parameters)
@@ -120,9 +128,8 @@ class Service:
 
     # -- a server that runs -------------------------------------------------------------
 
-    def _lets_in(self, wanted: Wanted, former: Wanted | None) -> bool:
+    def _lets_in(self, port: int, wanted: Wanted, former: Wanted | None) -> bool:
         """Have the running server take the wanted password; False where nobody knows its own."""
-        port = self.cluster.postmaster.port() or wanted.port
         deadline = time.monotonic() + _READY_SECONDS
         while True:
             try:
@@ -133,9 +140,10 @@ class Service:
                 return False
             except RefusedError:
                 raise
-            except ProbeError:  # it may be recovering
+            except ProbeError:  # it may be recovering, or just have been killed
                 if time.monotonic() > deadline:
                     raise
+                self.cluster.start(self.binaries, self._written(wanted, port))
             else:
                 return True
             time.sleep(_PAUSE)
@@ -176,10 +184,6 @@ class Service:
         )
 
     # -- a server that does not ---------------------------------------------------------
-
-    def _begin(self, wanted: Wanted) -> tuple[int, Identity]:
-        port = self._start(wanted)
-        return port, self._ask(port, wanted)
 
     def _start(self, wanted: Wanted) -> int:
         if wanted.port:

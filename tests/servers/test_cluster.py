@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
 import signal
@@ -12,9 +11,7 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-import asyncpg
 import pytest
 
 from infra.servers import probe
@@ -24,70 +21,11 @@ from infra.servers.cluster import SUPERUSER, Cluster
 from infra.servers.configuration import Configuration
 from infra.servers.errors import ClusterError
 from infra.servers.ports import HOST, find_free
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from tests.servers.running import OWNER, PASSWORD, ask, query, start
 
 _ROOT = Path(__file__).parents[2]
-_PASSWORD = "first"  # noqa: S105 - of a throwaway cluster
-_OWNER = "groundwork/test"
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root, who has other users")
-
-
-@pytest.fixture(scope="session")
-def binaries(scratch: Path) -> Binaries:
-    """The programs that a user's stack would take."""
-    return locate(configured="", account=server_account(scratch / "none"))
-
-
-@pytest.fixture
-def place(scratch: Path) -> Iterator[Path]:
-    """A folder of the test's own that the server's account can enter."""
-    folder = scratch / f"cluster-{os.urandom(4).hex()}"
-    folder.mkdir(mode=0o755)
-    yield folder
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def cluster(place: Path) -> Iterator[Cluster]:
-    """A cluster that is not made yet."""
-    data = place / "data"
-    made = Cluster(data=data, owner=_OWNER, account=server_account(data))
-    yield made
-    if (data / "postmaster.pid").exists():
-        made.stop()
-
-
-def _run(cluster: Cluster, binaries: Binaries, *, password: str = _PASSWORD) -> int:
-    """Start the cluster on a free port and wait for it."""
-    for _ in range(5):
-        port = find_free()
-        try:
-            cluster.start(binaries, Configuration(port=port))
-        except ClusterError:
-            continue  # another worker took that port meanwhile
-        _ask(port, password)
-        return port
-    pytest.fail("no port could be had")
-
-
-def _ask(port: int, password: str = _PASSWORD) -> probe.Identity:
-    return probe.wait(host=HOST, port=port, user=SUPERUSER, password=password, seconds=20)
-
-
-def _query(port: int, sql: str, *, password: str = _PASSWORD) -> Any:
-    async def query() -> Any:
-        connection = await asyncpg.connect(
-            host=HOST, port=port, user=SUPERUSER, password=password, database="postgres"
-        )
-        try:
-            return await connection.fetchval(sql)
-        finally:
-            await connection.close()
-
-    return asyncio.run(query())
 
 
 def _tree(folder: Path) -> list[tuple[str, int]]:
@@ -98,8 +36,8 @@ def test_a_cluster_comes_and_goes_without_a_trace(
     cluster: Cluster, binaries: Binaries, place: Path
 ) -> None:
     """Made, started, stopped and removed, it leaves no process and no file."""
-    cluster.make(binaries, _PASSWORD)
-    port = _run(cluster, binaries)
+    cluster.make(binaries, PASSWORD)
+    port = start(cluster, binaries)
     pid = cluster.postmaster.pid()
     assert pid is not None
     assert cluster.postmaster.port() == port
@@ -109,17 +47,17 @@ def test_a_cluster_comes_and_goes_without_a_trace(
 
     assert list(place.iterdir()) == []
     with pytest.raises(probe.ProbeError):
-        probe.ask(host=HOST, port=port, user=SUPERUSER, password=_PASSWORD, seconds=1)
+        probe.ask(host=HOST, port=port, user=SUPERUSER, password=PASSWORD, seconds=1)
     assert cluster.postmaster.pid() is None
 
 
 def test_a_cluster_is_made_as_promised(cluster: Cluster, binaries: Binaries) -> None:
     """PostgreSQL 17 on loopback alone: SCRAM, checksums, UTF-8 and a locale that never moves."""
-    cluster.make(binaries, _PASSWORD)
-    port = _run(cluster, binaries)
+    cluster.make(binaries, PASSWORD)
+    port = start(cluster, binaries)
 
-    assert _ask(port).version.startswith("17.")
-    assert _ask(port).cluster == cluster.identifier()
+    assert ask(port).version.startswith("17.")
+    assert ask(port).cluster == cluster.identifier()
     wanted = {
         "listen_addresses": HOST,
         "unix_socket_directories": "",
@@ -128,34 +66,34 @@ def test_a_cluster_is_made_as_promised(cluster: Cluster, binaries: Binaries) -> 
         "server_encoding": "UTF8",
     }
     for name, value in wanted.items():
-        assert _query(port, f"SELECT current_setting('{name}')") == value, name
+        assert query(port, f"SELECT current_setting('{name}')") == value, name
     locale = "SELECT datlocprovider::text || datlocale FROM pg_database WHERE datname = 'template0'"
-    assert _query(port, locale) == "bC.UTF-8"
+    assert query(port, locale) == "bC.UTF-8"
     rules = "SELECT string_agg(DISTINCT auth_method, ',') FROM pg_hba_file_rules"
-    assert _query(port, rules) == "scram-sha-256"
+    assert query(port, rules) == "scram-sha-256"
 
 
 def test_a_killed_server_recovers_with_its_rows(cluster: Cluster, binaries: Binaries) -> None:
     """After kill -9 the next start replays the log; what was committed is there."""
-    cluster.make(binaries, _PASSWORD)
-    port = _run(cluster, binaries)
-    _query(port, "CREATE TABLE kept AS SELECT 42 AS answer")
+    cluster.make(binaries, PASSWORD)
+    port = start(cluster, binaries)
+    query(port, "CREATE TABLE kept AS SELECT 42 AS answer")
     pid = cluster.postmaster.pid()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
     while cluster.postmaster.pid() is not None:
         time.sleep(0.01)
 
-    again = _run(cluster, binaries)
+    again = start(cluster, binaries)
 
-    assert _query(again, "SELECT answer FROM kept") == 42
+    assert query(again, "SELECT answer FROM kept") == 42
 
 
 def test_a_stranger_with_the_old_process_id_is_not_taken_for_the_server(
     cluster: Cluster, binaries: Binaries
 ) -> None:
     """After a reboot the number in the lock file may be anybody's; nobody is signalled."""
-    cluster.make(binaries, _PASSWORD)
+    cluster.make(binaries, PASSWORD)
     (cluster.data / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster.data}\n0\n15432\n")
 
     assert cluster.postmaster.pid() is None
@@ -169,8 +107,8 @@ def test_the_server_carries_nothing_of_the_program_that_started_it(
     """No secret of the caller's environment lives on in the server's."""
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "caller-secret")
     monkeypatch.setenv("PGPORT", "1")
-    cluster.make(binaries, _PASSWORD)
-    _run(cluster, binaries)
+    cluster.make(binaries, PASSWORD)
+    start(cluster, binaries)
 
     environment = Path(f"/proc/{cluster.postmaster.pid()}/environ").read_text()
     assert "caller-secret" not in environment
@@ -180,25 +118,25 @@ def test_the_server_carries_nothing_of_the_program_that_started_it(
 def test_a_password_is_set_while_the_server_is_down(cluster: Cluster, binaries: Binaries) -> None:
     """The new one is let in, the old one is not, and neither is in the log."""
     new = 'it\'s; \\ "new" %41'
-    cluster.make(binaries, _PASSWORD)
+    cluster.make(binaries, PASSWORD)
     with (cluster.data / "postgresql.conf").open("a") as conf:
         conf.write("log_statement = 'all'\n")
 
     cluster.set_password(binaries, new)
-    port = _run(cluster, binaries, password=new)
+    port = start(cluster, binaries, password=new)
 
     with pytest.raises(probe.RefusedError, match="password authentication failed"):
-        _ask(port, _PASSWORD)
+        ask(port, PASSWORD)
     log = (cluster.data / "server.log").read_text()
     assert "new" not in log.replace("new connection", "")
-    assert _PASSWORD not in log
+    assert PASSWORD not in log
 
 
 def test_a_taken_port_is_told_and_the_data_is_untouched(
     cluster: Cluster, binaries: Binaries
 ) -> None:
     """The message names the port and the key to set."""
-    cluster.make(binaries, _PASSWORD)
+    cluster.make(binaries, PASSWORD)
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
@@ -233,7 +171,7 @@ def test_what_is_not_ours_is_refused_and_kept(
     before = _tree(cluster.data)
 
     with pytest.raises(ClusterError, match=said):
-        cluster.make(binaries, _PASSWORD)
+        cluster.make(binaries, PASSWORD)
     with pytest.raises(ClusterError, match=said):
         cluster.remove()
 
@@ -244,7 +182,7 @@ def test_an_empty_folder_is_taken(cluster: Cluster, binaries: Binaries) -> None:
     """A folder that an administrator has prepared needs no other place."""
     cluster.data.mkdir()
 
-    cluster.make(binaries, _PASSWORD)
+    cluster.make(binaries, PASSWORD)
 
     assert cluster.exists
 
@@ -257,7 +195,7 @@ def test_leftovers_of_a_killed_run_are_in_nobodys_way(
     left.mkdir()
     (left / "PG_VERSION").write_text("17\n")
 
-    cluster.make(binaries, _PASSWORD)
+    cluster.make(binaries, PASSWORD)
 
     assert [path.name for path in place.iterdir()] == ["data"]
 
@@ -265,9 +203,9 @@ def test_leftovers_of_a_killed_run_are_in_nobodys_way(
 def test_two_runs_at_once_make_one_cluster(cluster: Cluster, binaries: Binaries) -> None:
     """The second waits and finds the first one's."""
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda _: cluster.make(binaries, _PASSWORD), range(2)))
+        list(pool.map(lambda _: cluster.make(binaries, PASSWORD), range(2)))
 
-    _run(cluster, binaries)
+    start(cluster, binaries)
 
 
 @needs_root
@@ -279,9 +217,9 @@ def test_a_full_disk_is_told_and_leaves_nothing(binaries: Binaries, place: Path)
     try:
         small.chmod(0o755)
         data = small / "data"
-        cluster = Cluster(data=data, owner=_OWNER, account=server_account(data))
+        cluster = Cluster(data=data, owner=OWNER, account=server_account(data))
         with pytest.raises(ClusterError, match="No space left on device"):
-            cluster.make(binaries, _PASSWORD)
+            cluster.make(binaries, PASSWORD)
         assert list(small.iterdir()) == []
     finally:
         subprocess.run(["umount", small], check=True)
@@ -290,10 +228,10 @@ def test_a_full_disk_is_told_and_leaves_nothing(binaries: Binaries, place: Path)
 def test_a_place_that_cannot_be_written_is_told(binaries: Binaries) -> None:
     """The message names the place, the reason and the key to set."""
     data = Path("/proc/groundwork/data")
-    cluster = Cluster(data=data, owner=_OWNER, account=server_account(data))
+    cluster = Cluster(data=data, owner=OWNER, account=server_account(data))
 
     with pytest.raises(ClusterError, match=r"/proc/groundwork: .*groundwork:dataDir"):
-        cluster.make(binaries, _PASSWORD)
+        cluster.make(binaries, PASSWORD)
 
 
 @needs_root
@@ -304,10 +242,10 @@ def test_a_folder_that_the_servers_account_cannot_enter_is_told(
     closed = place / "closed"
     closed.mkdir(mode=0o700)
     data = closed / "data"
-    cluster = Cluster(data=data, owner=_OWNER, account=server_account(data))
+    cluster = Cluster(data=data, owner=OWNER, account=server_account(data))
 
     with pytest.raises(ClusterError, match="may not enter"):
-        cluster.make(binaries, _PASSWORD)
+        cluster.make(binaries, PASSWORD)
 
     assert list(closed.iterdir()) == []
 
@@ -315,8 +253,8 @@ def test_a_folder_that_the_servers_account_cannot_enter_is_told(
 @needs_root
 def test_root_runs_the_server_as_another_user(cluster: Cluster, binaries: Binaries) -> None:
     """Neither the process nor its files are root's."""
-    cluster.make(binaries, _PASSWORD)
-    _run(cluster, binaries)
+    cluster.make(binaries, PASSWORD)
+    start(cluster, binaries)
 
     assert Path(f"/proc/{cluster.postmaster.pid()}").stat().st_uid == cluster.account.uid != 0
     assert cluster.data.stat().st_uid == cluster.account.uid
@@ -403,5 +341,5 @@ def test_the_probe_waits_for_a_late_server_and_gives_up_in_words() -> None:
     port = find_free()
     begin = time.monotonic()
     with pytest.raises(probe.ProbeError, match=rf"{HOST}:{port} .*Waited 1 s"):
-        probe.wait(host=HOST, port=port, user=SUPERUSER, password=_PASSWORD, seconds=1)
+        probe.wait(host=HOST, port=port, user=SUPERUSER, password=PASSWORD, seconds=1)
     assert time.monotonic() - begin >= 1

@@ -1,0 +1,37 @@
+"""Clusters of a test's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.servers.account import server_account
+from infra.servers.binaries import Binaries, locate
+from tests.servers.running import cluster_in, folder_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from infra.servers.cluster import Cluster
+
+
+@pytest.fixture(scope="session")
+def binaries(scratch: Path) -> Binaries:
+    """The programs that a user's stack would take."""
+    return locate(configured="", account=server_account(scratch / "none"))
+
+
+@pytest.fixture
+def place(scratch: Path) -> Iterator[Path]:
+    """A folder of the test's own that the server's account can enter."""
+    with folder_in(scratch) as folder:
+        yield folder
+
+
+@pytest.fixture
+def cluster(place: Path) -> Iterator[Cluster]:
+    """A cluster that is not made yet."""
+    with cluster_in(place) as made:
+        yield made
