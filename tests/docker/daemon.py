@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import itertools
 import os
+import platform
 import shutil
 import subprocess
 import time
@@ -16,7 +18,7 @@ from toolchain.errors import ToolchainError
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["LABEL", "Docker", "born", "connect"]
+__all__ = ["LABEL", "Docker", "connect", "run_of"]
 
 LABEL = "groundwork.tests"
 """The label of all that tests make; its value tells of the process that made it."""
@@ -33,7 +35,7 @@ def connect() -> Docker:
     """
     if shutil.which("docker") is None:
         raise ToolchainError("no docker command on PATH")
-    docker = Docker(run=f"{os.getpid()}-{born(os.getpid())}")
+    docker = Docker(run=run_of(os.getpid()))
     try:
         asked = docker(
             "version", "--format", "{{.Server.Version}}", check=False, timeout=_ASK_SECONDS
@@ -51,7 +53,7 @@ class Docker:
     """Calls `docker`, and knows what of all that is in the daemon belongs to this process.
 
     Attributes:
-        run: names this process among all that ever ran here: its id and when it began.
+        run: names this process among all that use the daemon, as `run_of` does.
     """
 
     run: str
@@ -188,20 +190,39 @@ class Docker:
         for line in self(kind, "ls", *listing, "--format", form).stdout.splitlines():
             name, _, run = line.partition("\t")
             if name.startswith(f"{LABEL}-"):
-                run = "-".join(name.removeprefix(f"{LABEL}-").split("-")[:2])
+                run = "-".join(name.removeprefix(f"{LABEL}-").split("-")[:3])
             if run:
                 yield name, run
 
 
+def run_of(pid: int) -> str:
+    """Name a process for good: where it runs, its number there, and when it began.
+
+    A number alone can be another process by now, or one of another container or machine that
+    uses the same daemon.
+    """
+    return f"{_place()}-{pid}-{_born(pid)}"
+
+
 def _alive(run: str) -> bool:
-    pid, _, began = run.partition("-")
-    return not pid.isdigit() or born(int(pid)) == began
+    """Tell whether a run goes on; of those that can't be seen from here it is taken for granted."""
+    place, _, process = run.partition("-")
+    pid, _, began = process.partition("-")
+    return place != _place() or not pid.isdigit() or _born(int(pid)) == began
 
 
-def born(pid: int) -> str:
-    """Tell when a process began, in the kernel's count, so that its number can't be mistaken."""
+def _place() -> str:
+    try:
+        numbers = Path("/proc/self/ns/pid").stat().st_ino
+    except OSError:  # a system without /proc
+        numbers = 0
+    return hashlib.sha256(f"{platform.node()} {numbers}".encode()).hexdigest()[:8]
+
+
+def _born(pid: int) -> str:
+    """Tell when a process began, in the kernel's count; a word where there is no such process."""
     try:
         stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except OSError:  # no such process, or a system without /proc
+    except OSError:
         return "gone" if Path("/proc/self/stat").exists() else "0"
     return stat.rpartition(")")[2].split()[19]

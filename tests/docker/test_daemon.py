@@ -18,6 +18,13 @@ if TYPE_CHECKING:
 
     from tests.docker.daemon import Docker
 
+_NOBODY = 4194304  # one more than the largest process id that Linux gives
+
+
+def _dead(docker: Docker) -> Docker:
+    """Give the daemon as a process saw it that ran here and is gone."""
+    return dataclasses.replace(docker, run=f"{docker.run.split('-')[0]}-{_NOBODY}-1")
+
 
 def _names(docker: Docker, kind: str) -> set[str]:
     form = "{{.Name}}" if kind != "container" else "{{.Names}}"
@@ -27,7 +34,7 @@ def _names(docker: Docker, kind: str) -> set[str]:
 
 def test_a_sweep_takes_what_a_dead_run_made(docker: Docker, docker_image: str) -> None:
     """Containers, volumes and networks of a process that is gone are removed, by label or name."""
-    dead = dataclasses.replace(docker, run="4194999-1")
+    dead = _dead(docker)
     container = dead.start(docker_image, "sleep", "60")
     labelled, named, network = dead.volume(), dead.name("bare"), dead.name("net")
     docker("volume", "create", named)
@@ -42,20 +49,20 @@ def test_a_sweep_takes_what_a_dead_run_made(docker: Docker, docker_image: str) -
 
 
 def test_a_sweep_spares_others(docker: Docker) -> None:
-    """What another living run made stays, and so does what bears neither label nor name."""
-    parent = os.getppid()
-    other = dataclasses.replace(docker, run=f"{parent}-{daemon.born(parent)}")
-    theirs, mine = other.volume(), docker.volume()
+    """What a living run made stays, or one out of sight, or who bears neither label nor name."""
+    other = dataclasses.replace(docker, run=daemon.run_of(os.getppid()))
+    elsewhere = dataclasses.replace(docker, run=f"00000000-{_NOBODY}-1")
+    theirs, far, mine = other.volume(), elsewhere.volume(), docker.volume()
     foreign = f"not-of-{docker.name('tests')}"
     docker("volume", "create", foreign)
 
     try:
-        dataclasses.replace(docker, run="4194999-1").sweep()
+        _dead(docker).sweep()
         left = _names(docker, "volume")
     finally:
-        docker("volume", "rm", theirs, foreign)
+        docker("volume", "rm", theirs, far, foreign)
 
-    assert {theirs, mine, foreign} <= left
+    assert {theirs, far, mine, foreign} <= left
 
 
 def test_a_killed_run_is_swept_by_the_next(docker: Docker) -> None:
