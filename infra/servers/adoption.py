@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from infra.servers.facts import Wanted
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
 
-    from infra.servers.facts import Database, Facts, Role, Wanted
+    from infra.servers.facts import Database, Facts, Role
 
-__all__ = ["Known", "refusals"]
+__all__ = ["Known", "refusals", "renamed"]
 
 _APP_SCHEMA = "app"
 _ADOPT = "groundwork:existingObjects adopt"
@@ -29,11 +31,11 @@ class Known:
     """What the stack has made or taken over before, on this very cluster.
 
     Attributes:
-        roles: Names of roles.
+        roles: The kinds of roles by name.
         database: Of the database; "" for none.
     """
 
-    roles: frozenset[str] = frozenset()
+    roles: Mapping[str, str] = field(default_factory=dict)
     database: str = ""
 
 
@@ -54,6 +56,16 @@ def refusals(facts: Facts, wanted: Wanted, known: Known, *, adopt: bool) -> list
     ]
 
 
+def renamed(before: Wanted, wanted: Wanted) -> Wanted:
+    """Give what of an earlier run would get another name; an empty database is none."""
+    roles = {
+        kind: name for kind, name in before.roles.items() if wanted.roles.get(kind, name) != name
+    }
+    return Wanted(
+        roles=roles, database=before.database if before.database != wanted.database else ""
+    )
+
+
 def _roles(facts: Facts, wanted: Wanted, known: Known, *, adopt: bool) -> Iterator[str]:
     kinds = {name: kind for kind, name in wanted.roles.items()}
     for role in facts.roles:
@@ -63,7 +75,8 @@ def _roles(facts: Facts, wanted: Wanted, known: Known, *, adopt: bool) -> Iterat
         if role.name == facts.user:
             yield f"{what} is the admin itself, which the stack can't also use as {kind}: {other}."
         elif role.name in known.roles:
-            continue
+            if (before := known.roles[role.name]) != kind:
+                yield (f"{what} is the stack's {before}, and can't become its {kind} too: {other}.")
         elif not adopt:
             admins = f", administered by {_listed(role.admins)}" if role.admins else ""
             yield (

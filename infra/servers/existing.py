@@ -13,7 +13,7 @@ from pulumi import dynamic
 from infra.dynamic import Provider
 from infra.errors import GroundworkError
 from infra.servers import Endpoint, Found, adminurl, facts
-from infra.servers.adoption import Known, refusals
+from infra.servers.adoption import Known, refusals, renamed
 from infra.servers.facts import Facts, Wanted
 from infra.servers.probe import ProbeError, RefusedError
 
@@ -66,7 +66,7 @@ def provision(settings: Settings) -> Endpoint:
         server=server,
         programs=pulumi.Output.from_input(""),
         owned=False,
-        found=_found(seen, adopt=_adopts(settings)),
+        found=_found(seen),
     )
 
 
@@ -111,12 +111,18 @@ def _ignore(text: str) -> None:
     del text
 
 
-def _found(seen: Facts | None, *, adopt: bool) -> Found:
+def _found(seen: Facts | None) -> Found:
+    """Say what is to be imported: all that is there.
+
+    What isn't the stack's ends the run in `ExistingProvider.check`, before anything is imported.
+    What is, and is in the state, is left alone; where a run was killed before the state had it,
+    the next one gets it back.
+    """
     if seen is None:
         return Found()
     return Found(
-        roles=frozenset(role.name for role in seen.roles) if adopt else frozenset(),
-        database=adopt and seen.database is not None,
+        roles=frozenset(role.name for role in seen.roles),
+        database=seen.database is not None,
         extension_schema=seen.database.extension_schema if seen.database else "",
     )
 
@@ -176,6 +182,7 @@ class ExistingProvider(Provider):
         seen = Facts.of(news["seen"])
         wanted = Wanted(roles=news["roles"], database=news["database"])
         adopt = bool(news["adopt"])
+        _refuse_renames(_remembered_names(olds), wanted, given)
         _refuse(seen, wanted, olds, adopt=adopt)
         adopted = _adopted(seen, wanted, olds)
         if adopted and not adopt:
@@ -207,10 +214,8 @@ class ExistingProvider(Provider):
 
         On another cluster than before nothing is known to be the stack's.
         """
-        admin = adminurl.parse(props["url"], sslmode=props["sslmode"])
-        wanted = Wanted(roles=props["roles"], database=props["database"])
         try:
-            seen = facts.look(admin, wanted, root=Path.cwd(), seconds=_READ_SECONDS, say=_ignore)
+            seen = _look_again(props, _remembered_names(props))
         except RefusedError as exc:
             msg = (
                 f"{exc} This is by the URL of the last `up`: where it was changed, run `up` first."
@@ -223,6 +228,26 @@ class ExistingProvider(Provider):
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
         """Leave it as it is: it was there before."""
+
+
+def _refuse_renames(before: Wanted, wanted: Wanted, given: dict[str, Any]) -> None:
+    """Refuse other names for what is on the server under those of an earlier run.
+
+    It is imported by its name, and the engine would take another name for another object. What
+    an earlier run never came to make may be named anew.
+    """
+    changed = renamed(before, wanted)
+    if not (changed.roles or changed.database):
+        return
+    there = _look_again(given, changed)
+    found = [f"the role {role.name!r}" for role in there.roles]
+    found += [f"the database {changed.database!r}"] if there.database else []
+    if found:
+        raise GroundworkError(
+            f"On an existing server nothing is renamed, and this stack has {', '.join(found)} on"
+            f" {_place(there)}. Nothing was changed. Set the former names again; other names take"
+            " a stack of their own."
+        )
 
 
 def _refuse(seen: Facts, wanted: Wanted, olds: dict[str, Any], *, adopt: bool) -> None:
@@ -252,7 +277,7 @@ def _adopted(seen: Facts, wanted: Wanted, olds: dict[str, Any]) -> list[str]:
     known = Known() if moved else _known(olds)
     before = set() if moved else set(olds.get("adopted") or ())
     there = {role.name for role in seen.roles}
-    found = {f"role {name}" for name in there - known.roles}
+    found = {f"role {name}" for name in there - known.roles.keys()}
     kept = {f"role {name}" for name in wanted.roles.values()}
     kept.add(f"database {wanted.database}")
     if seen.database and wanted.database != known.database:
@@ -260,9 +285,19 @@ def _adopted(seen: Facts, wanted: Wanted, olds: dict[str, Any]) -> list[str]:
     return sorted(found | (before & kept))
 
 
+def _look_again(given: dict[str, Any], wanted: Wanted) -> Facts:
+    admin = adminurl.parse(given["url"], sslmode=given["sslmode"])
+    return facts.look(admin, wanted, root=Path.cwd(), seconds=_READ_SECONDS, say=_ignore)
+
+
+def _remembered_names(props: dict[str, Any]) -> Wanted:
+    return Wanted(roles=props.get("roles") or {}, database=props.get("database") or "")
+
+
 def _known(olds: dict[str, Any]) -> Known:
+    roles = olds.get("roles") or {}
     return Known(
-        roles=frozenset((olds.get("roles") or {}).values()), database=olds.get("database") or ""
+        roles={name: kind for kind, name in roles.items()}, database=olds.get("database") or ""
     )
 
 

@@ -53,9 +53,10 @@ provider = postgresql.Provider(
     opts=pulumi.ResourceOptions(depends_on=[endpoint.server]),
 )
 owner = chosen.access.roles.owner
-taken = owner in endpoint.found.roles
 role = pulumi.ResourceOptions(
-    provider=provider, import_=owner if taken else None, retain_on_delete=taken
+    provider=provider,
+    import_=owner if owner in endpoint.found.roles else None,
+    retain_on_delete=chosen.existing_objects == "adopt",
 )
 postgresql.Role("role", name=owner, opts=role)
 for name in ("host", "port", "addresses", "version", "cluster", "user"):

@@ -176,6 +176,20 @@ def test_what_the_stack_made_is_its_own_until_the_state_is_lost(
     for secret in stack.secrets():
         assert secret not in stack.state()
 
+    # As a run leaves it that is killed before the state has what it made.
+    urn = "urn:pulumi:test::groundwork::postgresql:index/role:Role::role"
+    stack.pulumi("state", "delete", "--yes", "--stack", "test", urn)
+    assert stack.steps()["role"] == "import"
+    stack.up()
+    stack.preview("--expect-no-changes")
+
+    stack.configure(ownerRole="another", appRole="never made")
+    renamed = stack.preview(check=False)
+    assert renamed.status != 0
+    assert "nothing is renamed, and this stack has the role 'own_owner'" in renamed.text
+    assert "own_app" not in renamed.text
+    stack.configure(ownerRole="own_owner", appRole="own_app")
+
     stack.forget()
     assert "'own_owner' exists" in stack.preview(check=False).text
     stack.configure(existingObjects="adopt")

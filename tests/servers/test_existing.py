@@ -365,7 +365,7 @@ def test_what_exists_is_refused_by_name_unless_known_or_adopted(place: Place) ->
     )
 
     role, database = place.refused(adopt=False).split("\n")
-    known = Known(roles=frozenset({owner}), database=place.tag)
+    known = Known(roles={owner: "owner"}, database=place.tag)
 
     assert repr(owner) in role
     assert "groundwork:ownerRole" in role
@@ -375,6 +375,8 @@ def test_what_exists_is_refused_by_name_unless_known_or_adopted(place: Place) ->
     assert "groundwork:existingObjects adopt" in role
     assert place.refused(adopt=False, known=known) == ""
     assert place.refused(adopt=True) == ""
+    other = Known(roles={owner: "app"}, database=place.tag)
+    assert "is the stack's app" in place.refused(known=other)
     found = place.look().database
     assert found is not None
     assert (found.owner, found.encoding, found.refused) == (owner, "UTF8", "")
