@@ -67,6 +67,8 @@ class Database(pulumi.ComponentResource):
         self.resource = self._make_database(self._make_roles())
         self.tables_go_with = self._fate.tables(self.resource)
         self.ready = self._fill()
+        if endpoint.note:
+            endpoint.note(self.ready)
         self.migrator_url = self._url("migrator")
         self.app_url = self._url("app")
         self.reader_url = self._url("reader")
@@ -258,8 +260,9 @@ class Database(pulumi.ComponentResource):
             admin=self._admin,
             database=self._database,
             roles=roles,
+            # The groups' USAGE first: what is taken back from members must not be missed.
             opts=self._dynamic(
-                self._fate.inside(self.resource), pulumi.ResourceOptions(depends_on=[schema])
+                self._fate.inside(self.resource), pulumi.ResourceOptions(depends_on=grants.all)
             ),
         )
         opts = self._inside(caught_up)

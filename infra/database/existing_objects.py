@@ -158,6 +158,7 @@ def _take_back(props: Mapping[str, Any], role: str, kind: str) -> list[str]:
     return [
         f"ALTER DEFAULT PRIVILEGES FOR ROLE {owner} {place} REVOKE ALL ON {kind} FROM {role}",
         f"REVOKE ALL ON ALL {kind} {place} FROM {role}",
+        f"REVOKE ALL ON SCHEMA {schema} FROM {role}",
     ]
 
 
