@@ -200,7 +200,7 @@ class _Parts:
             entrypoints=["sh", "-c", _START, "groundwork"],
             command=["postgres", *self._flags()],
             envs=self._environment(),
-            user="root",  # the entrypoint becomes `postgres` by itself
+            user="0",  # root; the entrypoint becomes `postgres` by itself
             volumes=[
                 self._mounted(self._data, DATA),
                 self._mounted(self._files, _FILES, read_only=True),
@@ -227,7 +227,7 @@ class _Parts:
             memory_swap=settings.memory or None,  # no swap: a server that swaps is as good as down
             cpus=settings.cpus or None,
             shm_size=amounts.shared(settings.parameters, chosen=settings.shm_size),
-            labels=self._container_labels(),
+            labels=self._container_labels(**self._causes()),
             opts=pulumi.ResourceOptions(
                 # The port and the volume are for one at a time.
                 delete_before_replace=True,
@@ -269,16 +269,21 @@ class _Parts:
         }
         return [word for name, value in chosen.items() for word in ("-c", f"{name}={value}")]
 
-    def _container_labels(self) -> list[docker.ContainerLabelArgs]:
-        found = dict(self._labels)
-        if self._settings.tls:
-            # Another certificate is another container: the server reads it as it starts.
-            content = self._settings.tls.certificate.read_bytes()
-            found["groundwork.certificate"] = hashlib.sha256(content).hexdigest()
-        limits = {"memory": self._settings.memory, "cpus": self._settings.cpus}
-        # Docker changes a limit of a container, but takes none away.
-        found["groundwork.limits"] = " ".join(name for name, limit in limits.items() if limit)
+    def _container_labels(self, **more: str) -> list[docker.ContainerLabelArgs]:
+        more = {f"groundwork.{name}": value for name, value in more.items() if value}
+        found = self._labels | more
         return [docker.ContainerLabelArgs(label=k, value=v) for k, v in found.items()]
+
+    def _causes(self) -> dict[str, str]:
+        """Give what makes another container where it changes, though Docker doesn't ask for it."""
+        tls = self._settings.tls
+        limits = {"memory": self._settings.memory, "cpus": self._settings.cpus}
+        return {
+            # The server reads its certificate as it starts.
+            "certificate": hashlib.sha256(tls.certificate.read_bytes()).hexdigest() if tls else "",
+            # Docker changes a limit of a container, but takes none away.
+            "limits": " ".join(name for name, limit in limits.items() if limit),
+        }
 
 
 def _upload(name: str, content: pulumi.Input[str]) -> docker.ContainerUploadArgs:

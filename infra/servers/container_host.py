@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import zlib
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -93,9 +94,12 @@ class ContainerHostProvider(Provider):
 
 
 def _choose(owner: str, running: Sequence[dict[str, Any]]) -> int:
-    """Choose a free port; the same one as long as it is free, as a preview has promised it."""
+    """Choose a free port; the same one as long as it is free, as a preview has promised it.
+
+    Each stack of each checkout begins elsewhere: two that start at once don't meet.
+    """
     taken = {port for each in running for port in _published(each)}
-    first = zlib.crc32(owner.encode())
+    first = zlib.crc32(f"{owner} {Path.cwd()}".encode())
     for step in range(len(_PORTS)):
         port = _PORTS[(first + step) % len(_PORTS)]
         if port not in taken and ports.is_free(port):

@@ -39,6 +39,7 @@ _INPUTS = (
     "wait_seconds",
 )
 _LOOK_SECONDS = 5.0
+_CONTAINER = "docker:index/container:Container::server-container"
 
 
 class ContainerServer(dynamic.Resource, module="groundwork", name="ContainerServer"):
@@ -109,12 +110,13 @@ class ContainerServerProvider(Provider):
         """Look at the live server; another cluster than the known one is another server."""
         probe.prepare()
         if _is_lost(olds, news):
-            print(f"the volume {olds['volume']} is gone: a new cluster replaces the one in it")  # noqa: T201 - the engine shows it
+            print(f"the volume {olds['volume']} goes or is gone: so does the cluster in it")  # noqa: T201 - the engine shows it
             return dynamic.DiffResult(changes=True, replaces=["cluster"])
         if not known([news[key] for key in _INPUTS]):
             return dynamic.DiffResult(changes=True)
         same = all(news[key] == olds[key] for key in _INPUTS)
         if same and ports.is_free(int(news["port"])):
+            _refuse_gone(news)
             print(f"the container {news['container_name']} is down: it will be started")  # noqa: T201 - as above
             return dynamic.DiffResult(changes=True)
         if news["container"] != olds["container"] and _is_another(olds, news):
@@ -166,11 +168,11 @@ def _is_lost(olds: dict[str, Any], news: dict[str, Any]) -> bool:
     volume = news["volume"]
     if not known(volume):
         return True  # one is to be made; a volume that stays has its name
+    if volume != olds["volume"]:
+        return not known(news["container"])  # in an `up` the server itself is asked
     host = docker.connect(olds["docker_host"])
-    if volume != olds["volume"] or host is None:
-        return False
     with suppress(DockerError):
-        return host.volume(volume) is None
+        return host is not None and host.volume(volume) is None
     return False
 
 
@@ -246,16 +248,31 @@ def _locked_out(exc: RefusedError, place: str) -> RefusedError:
     )
 
 
+def _refuse_gone(props: dict[str, Any]) -> docker.Docker | None:
+    """See that the container is there still, running or not; give the way to Docker.
+
+    Raises:
+        DockerError: It is gone: only the engine can make it anew, once it knows.
+    """
+    host = docker.connect(props["docker_host"])
+    if host is None or host.container(props["container"]) is not None:
+        return host
+    project, _, stack = props["owner"].partition("/")
+    urn = f"urn:pulumi:{stack}::{project}::{_CONTAINER}"
+    msg = (
+        f"The container {props['container_name']} is gone; the rows are in the volume"
+        f" {props['volume']}. Let the stack know of it, and have it made anew:"
+        f" pulumi refresh --target {urn}; pulumi up"
+    )
+    raise DockerError(msg)
+
+
 def _start(props: dict[str, Any]) -> None:
     """Start a container that is down.
 
     Raises:
         DockerError: It is gone; or something has taken its port.
     """
-    host = docker.connect(props["docker_host"])
-    if host is not None and not host.start(props["container"]):
-        msg = (
-            f"The container {props['container_name']} is gone; the rows are in the volume"
-            f" {props['volume']}. Run `pulumi up --refresh`, which makes it anew."
-        )
-        raise DockerError(msg)
+    host = _refuse_gone(props)
+    if host is not None:
+        host.start(props["container"])

@@ -30,9 +30,9 @@ _MIB = 1024 * 1024
 _PROCESSES_MIB = 64  # for the processes themselves, of a server that does little
 _LEVEL = re.compile(r"^.*?(LOG|WARNING|ERROR|FATAL|HINT|DETAIL):\s+|^postgres: ")
 _SAYS_NOTHING = "skipping missing configuration file"
-# PostgreSQL computes how much memory it would take: for that it reads the settings, checks them with
-# each other, loads libraries, and looks into the control file of a cluster. Where there is none
-# yet, it reads the settings alone.
+# PostgreSQL computes how much memory it would take: for that it reads the settings, checks them
+# with each other, loads libraries, and looks into the control file of a cluster. Where there is
+# none yet, it reads the settings alone.
 _SCRIPT = """
 set -eu
 command -v postgres > /dev/null || exit 7
@@ -129,7 +129,11 @@ def _try(host: Docker, wanted: Mapping[str, Any]) -> None:
     volume = wanted["volume"] if known(wanted["volume"]) else ""
     if volume and host.volume(volume) is None:
         volume = ""  # to mention it would make it
-    done = host.run(_description(str(image["Id"]), volume, wanted), seconds=_SECONDS)
+    try:
+        done = host.run(_description(str(image["Id"]), volume, wanted), seconds=_SECONDS)
+    except DockerError as exc:
+        msg = f"The image {wanted['image']} could not be tried. Nothing was changed. {exc}"
+        raise DockerError(msg) from exc
     said = dict(line.partition("=")[::2] for line in done.stdout.splitlines())
     for mistake in (
         _image_mistake(wanted["image"], said),
@@ -145,7 +149,7 @@ def _description(image: str, volume: str, wanted: Mapping[str, Any]) -> dict[str
     settings = [word for pair in wanted["parameters"].items() for word in ("-c", "=".join(pair))]
     return {
         "Image": image,
-        "User": "root",
+        "User": "0",
         "Entrypoint": ["sh", "-c", _SCRIPT, "trial"],
         "Cmd": settings,
         "Env": [f"PGDATA={DATA}"],

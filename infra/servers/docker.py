@@ -77,6 +77,10 @@ class Docker:
         """Describe a volume; None where there is none."""
         return self._maybe(f"/volumes/{quote(name, safe='')}")
 
+    def container(self, name: str) -> dict[str, Any] | None:
+        """Describe a container by name or id, running or not; None where there is none."""
+        return self._maybe(f"/containers/{quote(name, safe='')}/json")
+
     def containers(self, **filters: str) -> list[dict[str, Any]]:
         """List containers, running or not, by Docker's filters (`label="a=b"`, `volume=...`)."""
         chosen = json.dumps({name: [value] for name, value in filters.items()})
@@ -85,13 +89,13 @@ class Docker:
 
     # -- commands -----------------------------------------------------------------------
 
-    def start(self, container: str) -> bool:
-        """Start a container that is stopped; give whether there is such a container.
+    def start(self, container: str) -> None:
+        """Start a container that is stopped.
 
         Raises:
-            DockerError: Docker refused.
+            DockerError: Docker refused, or there is no such container.
         """
-        return self._ask("POST", f"/containers/{quote(container)}/start") is not None
+        self._ask("POST", f"/containers/{quote(container)}/start")
 
     def execute(self, container: str, *command: str, user: str) -> Run:
         """Run a command in a running container.
@@ -147,8 +151,6 @@ class Docker:
         """Give the answer; None for what Docker doesn't have, {} for one without words."""
         status, said = self._send(method, path, body, seconds)
         if status == _NOT_FOUND and method != "POST":
-            return None
-        if status == _NOT_FOUND and path.endswith("/start"):
             return None
         if status in _REFUSALS:
             raise DockerError(f"Docker at {self.address} refuses: {_reason(said)}.")

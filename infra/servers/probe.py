@@ -97,7 +97,8 @@ async def _ask(
             )
         finally:
             await connection.close(timeout=seconds)
-    except asyncpg.CannotConnectNowError as exc:
+    # The second: somebody listens for the server, a container's port, and it isn't there yet.
+    except (asyncpg.CannotConnectNowError, asyncpg.PostgresConnectionError) as exc:
         msg = f"The server at {host}:{port} is not ready: {exc}."
         raise ProbeError(msg) from exc
     except asyncpg.PostgresError as exc:
