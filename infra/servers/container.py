@@ -22,9 +22,9 @@ from infra.servers.ports import HOST
 if TYPE_CHECKING:
     from infra.settings import Settings
 
-__all__ = ["provision"]
+__all__ = ["CAPABILITIES", "ENVIRONMENT", "START", "TMPFS", "provision"]
 
-_START = (Path(__file__).parent / "start.sh").read_text(encoding="utf-8")
+START = (Path(__file__).parent / "start.sh").read_text(encoding="utf-8")
 _PORT = 5432
 # Where uploads go, and where the server reads them, in memory and as its own.
 _FILES = "/groundwork"
@@ -40,12 +40,19 @@ _INITDB = (
 )
 # What the image's entrypoint needs as root: it owns the data directory over to `postgres`, and
 # becomes that user. Spelled as Docker itself does, so that a refresh sees no difference.
-_CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID")
-_TMPFS = {
+CAPABILITIES = ("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_FOWNER", "CAP_SETGID", "CAP_SETUID")
+TMPFS = {
     "/tmp": "mode=1777",  # noqa: S108 - the container's own, in memory
     "/var/run/postgresql": "mode=1777",
     _RUN: "mode=0755",
 }
+ENVIRONMENT = (
+    f"PGDATA={DATA}",
+    f"POSTGRES_USER={SUPERUSER}",
+    f"POSTGRES_PASSWORD_FILE={_RUN}/password",
+    "POSTGRES_HOST_AUTH_METHOD=scram-sha-256",
+    f"POSTGRES_INITDB_ARGS={_INITDB}",
+)
 
 
 def provision(settings: Settings) -> Endpoint:
@@ -197,17 +204,17 @@ class _Parts:
         return docker.Container(
             "server-container",
             image=self._image.image_id,
-            entrypoints=["sh", "-c", _START, "groundwork"],
+            entrypoints=["sh", "-c", START, "groundwork"],
             command=["postgres", *self._flags()],
-            envs=self._environment(),
+            envs=[*ENVIRONMENT, f"GROUNDWORK_TRANSPORT={'hostssl' if settings.tls else 'host'}"],
             user="0",  # root; the entrypoint becomes `postgres` by itself
             volumes=[
                 self._mounted(self._data, DATA),
                 self._mounted(self._files, _FILES, read_only=True),
             ],
-            tmpfs=_TMPFS,
+            tmpfs=TMPFS,
             read_only=True,
-            capabilities=docker.ContainerCapabilitiesArgs(adds=_CAPABILITIES, drops=["ALL"]),
+            capabilities=docker.ContainerCapabilitiesArgs(adds=CAPABILITIES, drops=["ALL"]),
             security_opts=["no-new-privileges"],
             networks_advanced=[
                 docker.ContainerNetworksAdvancedArgs(name=self._network.name, aliases=["postgres"])
@@ -241,16 +248,6 @@ class _Parts:
         return docker.ContainerVolumeArgs(
             volume_name=volume.name, container_path=place, read_only=read_only
         )
-
-    def _environment(self) -> list[str]:
-        return [
-            f"PGDATA={DATA}",
-            f"POSTGRES_USER={SUPERUSER}",
-            f"POSTGRES_PASSWORD_FILE={_RUN}/password",
-            "POSTGRES_HOST_AUTH_METHOD=scram-sha-256",
-            f"POSTGRES_INITDB_ARGS={_INITDB}",
-            f"GROUNDWORK_TRANSPORT={'hostssl' if self._settings.tls else 'host'}",
-        ]
 
     def _flags(self) -> list[str]:
         tls = {

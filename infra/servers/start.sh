@@ -32,16 +32,6 @@ if [ -n "$found" ] && [ "$found" != "$version" ]; then
         "to another volume and move the rows over with pg_dump"
 fi
 
-# Where the first start was killed inside initdb, there is no cluster yet: initdb makes the
-# databases template1, template0 and postgres (1, 4 and 5) in this order, and those of users have
-# numbers from 16384 on. What it left can't be used, and nobody has put anything into it.
-if [ -n "$found" ] && [ -d "$PGDATA/base/1" ] && [ ! -d "$PGDATA/base/5" ] &&
-    ! ls "$PGDATA/base" | grep -q '[0-9]\{5\}'; then
-    echo "groundwork: the first start was cut off before there was a cluster; starting over" >&2
-    find "$PGDATA" -mindepth 1 -delete
-    found=
-fi
-
 # In memory, with the owner and the mode that the server asks for: what the stack uploaded belongs
 # to root, and the number of the user postgres is the image's.
 cp /groundwork/* "$here"
@@ -51,6 +41,26 @@ cp /groundwork/* "$here"
     echo "$GROUNDWORK_TRANSPORT all all all scram-sha-256"
 } > "$here/pg_hba.conf"
 chown postgres "$here" "$here"/*
+
+# The first cluster is made aside, and PG_VERSION comes last: killed at any moment, the next start
+# goes on. For a while `postgres` is a command that only succeeds: what the entrypoint ends with,
+# after initdb and all that the image does with a new cluster.
+new=$PGDATA/groundwork.new
+bin=$PGDATA/groundwork.bin
+if [ -z "$found" ]; then
+    if [ ! -e "$new/groundwork.done" ]; then
+        rm -rf "$new" "$bin"
+        mkdir -m 0755 "$bin"
+        echo '#!/bin/sh' > "$bin/postgres"
+        chmod 0755 "$bin/postgres"
+        PATH=$bin:$PATH PGDATA=$new docker-entrypoint.sh "$@"
+        : > "$new/groundwork.done"
+    fi
+    find "$new" -mindepth 1 -maxdepth 1 ! -name PG_VERSION ! -name groundwork.done \
+        -exec mv {} "$PGDATA" \;
+    mv "$new/PG_VERSION" "$PGDATA"
+fi
+rm -rf "$new" "$bin"
 
 # A cluster that another state made, or a password that somebody changed: at every start the server
 # takes the one of this stack before it listens. The file holds a verifier of it; even so, that is
