@@ -172,7 +172,10 @@ class _Parts:
                 "container_name": container.name,
                 "volume": self._data.name,
             },
-            opts=pulumi.ResourceOptions(depends_on=[container, files]),
+            # A destroy begins here: what is protected has to be met before the container goes.
+            opts=pulumi.ResourceOptions(
+                depends_on=[container, files], protect=self._settings.protect or None
+            ),
         )
 
     def _filled(self, admin: Password) -> docker.Container:
