@@ -30,6 +30,7 @@ def main() -> None:
         migrations=chosen.migrations,
         options=chosen.schema,
         binaries=chosen.postgres_bin,
+        database=pulumi.Output.format("{0}/{1}", endpoint.cluster, database.resource.id),
         opts=pulumi.ResourceOptions(
             depends_on=database.ready,
             deleted_with=database.tables_go_with,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["Schema", "SchemaProvider"]
 
 # Given by the program, and kept in the state: `read` and `delete` have nothing else to go by.
-_GIVEN = ("url", "migrations", "options", "stack", "urn", "binaries")
+_GIVEN = ("url", "database", "migrations", "options", "stack", "urn", "binaries")
 _TYPE = "pulumi-python:dynamic/groundwork:Schema"
 
 
@@ -43,7 +43,7 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
     approve: pulumi.Output[str]
     drift: pulumi.Output[dict[str, str]]
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each says another thing of one node
         self,
         name: str,
         *,
@@ -51,6 +51,7 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
         migrations: Path,
         options: Options,
         binaries: str = "",
+        database: pulumi.Input[str] = "",
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare that the database at `url` (secret) is where `migrations` lead it.
@@ -62,11 +63,14 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
             options: How to act.
             binaries: Folder with PostgreSQL's programs, for a throwaway server where one is
                 needed; empty uses the machine's or fetches them.
+            database: Tells one database from another, whatever its URL; where it is the same as
+                before, a preview looks at it although a password of the URL is still to be made.
             opts: The engine's.
         """
         stack, project = pulumi.get_stack(), pulumi.get_project()
         inputs = {
             "url": url,
+            "database": database,
             # Relative, so that the state means the same in every checkout.
             "migrations": os.path.relpath(migrations),
             "options": options.dump(),
@@ -85,10 +89,9 @@ class SchemaProvider(Provider):
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
         """Put the plan into the inputs, which the engine shows, stores and hands to policies."""
-        del olds
-        given = {key: news[key] for key in _GIVEN}
+        given: dict[str, Any] = {key: news.get(key) for key in _GIVEN}
         try:
-            seen = node.look(_place(given))
+            seen = node.look(_place(_reachable(olds, given)))
         except (HistoryError, HeadsError) as exc:
             return dynamic.CheckResult(given, [dynamic.CheckFailure("migrations", str(exc))])
         if seen.plan is not None and news["preview"]:
@@ -137,6 +140,14 @@ class SchemaProvider(Provider):
         cancellation.listen()
         with Row(props.get("urn", "")) as row:
             node.leave(_place(props), say=row.say, cancelled=cancellation.requested)
+
+
+def _reachable(olds: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """Go by the former URL while a new password is to come and the database is the same."""
+    same = known(given["database"]) and given["database"] == (olds.get("database") or None)
+    if known(given["url"]) or not same or not known(olds.get("url")):
+        return given
+    return {**given, "url": olds["url"]}
 
 
 def _place(props: dict[str, Any]) -> node.Place:

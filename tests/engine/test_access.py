@@ -247,7 +247,9 @@ def test_passwords_are_changed_in_place_while_sessions_go_on(project: Project) -
     session = loop.run_until_complete(asyncpg.connect(before["app_url"]))
     try:
         project.configure(passwordVersion="2")
-        assert set(project.steps().values()) <= {"same", "update"}
+        planned = project.previewed()
+        assert {step["op"] for step in planned.values()} <= {"same", "update"}
+        assert planned["schema"]["newState"]["inputs"]["pending"] == {}
         project.up()
         assert loop.run_until_complete(session.fetchval("SELECT 1")) == 1
         loop.run_until_complete(session.close())

@@ -155,7 +155,7 @@ def transaction(
         text.add_numbered([(PROLOGUE, statement) for statement in frame.prologue])
         text.add(own_timeouts(step, local=start == "fresh"))
     if compare:
-        text.add([frame.table.create] if frame.missing else ())
+        text.add(frame.table.create if frame.missing else ())
         text.add(frame.table.compare(step.before))
     text.add_numbered(numbered)
     text.add([*keeping, "COMMIT"])

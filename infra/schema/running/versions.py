@@ -52,13 +52,29 @@ class VersionTable:
         )
 
     @property
-    def create(self) -> str:
-        """SQL that makes it where it is missing, to Alembic's own measures."""
-        return (
+    def create(self) -> list[str]:
+        """SQL that makes it where it is missing, to Alembic's own measures.
+
+        Default privileges may let others write to every new table; to this one its owner alone.
+        """
+        body = (
+            "DECLARE\n    other pg_catalog.text;\n"
+            "BEGIN\n    FOR other IN SELECT DISTINCT CASE a.grantee WHEN 0 THEN 'PUBLIC'\n"
+            "        ELSE a.grantee::pg_catalog.regrole::pg_catalog.text END\n"
+            "        FROM pg_catalog.pg_class c, pg_catalog.aclexplode(c.relacl) a\n"
+            f"        WHERE c.oid = {literal(self.name)}::pg_catalog.regclass"
+            " AND a.grantee <> c.relowner\n"
+            "    LOOP\n"
+            "        EXECUTE 'REVOKE INSERT, UPDATE, DELETE, TRUNCATE ON '\n"
+            f"            || {literal(self.name)} || ' FROM ' || other;\n"
+            "    END LOOP;\nEND"
+        )
+        table = (
             f"CREATE TABLE IF NOT EXISTS {self.name} (\n"
             f"    version_num varchar({WIDTH}) NOT NULL,\n"
             f"    CONSTRAINT {identifier(f'{self.table}_pkc')} PRIMARY KEY (version_num)\n)"
         )
+        return [table, f"DO {quoted_block(body)}"]
 
     def compare(self, heads: tuple[str, ...]) -> list[str]:
         """Write SQL that holds the table until the transaction ends, and fails if it is not so.
