@@ -195,6 +195,7 @@ class _Parts:
             "server-files",
             image=self._image.image_id,
             volumes=[self._mounted(self._files, _FILES)],
+            tmpfs={DATA: ""},  # else the image would have a volume made here, which nobody names
             uploads=uploads,
             start=False,
             must_run=False,

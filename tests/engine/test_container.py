@@ -98,7 +98,7 @@ def test_a_lost_state_finds_its_rows_again(stack: ContainerStack) -> None:
     assert refused.status
     assert f"docker stop {container}; docker rm {container}" in refused.text
     stack.docker("stop", "--time", "60", container, timeout=90)
-    stack.docker("rm", container)
+    stack.docker("rm", "--volumes", container)
     stack.up()
 
     assert stack.query(_ROWS) == [("kept",)]

@@ -37,6 +37,7 @@ def stack(scratch: Path, docker: Docker, docker_image: str) -> Iterator[Containe
         yield stack
     finally:
         stack.destroy(check=False)
+        docker("image", "rm", _other(stack), check=False)
         shutil.rmtree(folder)
 
 
@@ -119,7 +120,7 @@ def test_a_refresh_sees_that_a_container_is_stopped(stack: ContainerStack) -> No
 
 def test_a_container_that_is_gone_is_made_anew_with_the_rows(stack: ContainerStack) -> None:
     """A preview says what to do; after that, `up` makes another one on the volume."""
-    stack.docker("rm", "--force", stack.container())
+    stack.docker("rm", "--force", "--volumes", stack.container())
 
     refused = stack.preview(check=False)
     assert refused.status
@@ -250,7 +251,7 @@ def test_a_volume_that_is_lost_is_another_cluster(stack: ContainerStack) -> None
     """The server is replaced, so that what was inside is made anew with it."""
     cluster = stack.outputs()["cluster"]
     volume = stack.volume()
-    stack.docker("rm", "--force", stack.container())
+    stack.docker("rm", "--force", "--volumes", stack.container())
     stack.docker("volume", "rm", volume)
     stack.look(volume=True)
 
@@ -274,12 +275,15 @@ def test_destroy_leaves_nothing(stack: ContainerStack) -> None:
 
 def _another_image(stack: ContainerStack) -> str:
     """Make an image that differs from the first one in a label."""
-    name = stack.docker.name("image")
     container = stack.docker("create", "--label", stack.docker.label, stack.image).stdout.strip()
     change = ("--change", "LABEL groundwork.other=image")
-    stack.docker("commit", *change, container, f"{name}:other")
+    stack.docker("commit", *change, container, _other(stack))
     stack.docker("rm", "--volumes", container)
-    return f"{name}:other"
+    return _other(stack)
+
+
+def _other(stack: ContainerStack) -> str:
+    return f"{stack.docker.prefix}image:other"
 
 
 def _certify(folder: Path) -> None:

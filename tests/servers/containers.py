@@ -85,5 +85,5 @@ class Place:
         """Stop a container in order and remove it; give its log."""
         self.docker("stop", "--time", "60", name, timeout=90)
         log = self.docker.logs(name)
-        self.docker("rm", name)
+        self.docker("rm", "--volumes", name)
         return log

@@ -101,7 +101,7 @@ def test_a_volume_that_a_server_runs_on_is_refused(
 
     with pytest.raises(DockerError, match=f"container {name} runs on the volume {volume}"):
         _host(stack, volume=volume)
-    docker("rm", "--force", name)
+    docker("rm", "--force", "--volumes", name)
     assert _host(stack, volume=volume)
 
 
@@ -145,7 +145,7 @@ def test_settings_are_checked_with_each_other_where_there_is_a_cluster(
     with pytest.raises(DockerError, match='could not access file "nothing"'):
         _try(docker_image, volume, parameters={"shared_preload_libraries": "nothing"})
     _try(docker_image, volume, parameters={"shared_buffers": "256MB"}, memory=600)
-    docker("rm", "--force", name)
+    docker("rm", "--force", "--volumes", name)
 
 
 def test_a_volume_of_another_major_version_is_found_out(docker: Docker, docker_image: str) -> None:
@@ -193,4 +193,4 @@ def test_a_volume_is_not_opened_while_another_server_has_it(
     name = _running(docker, docker_image, volume)
 
     assert found(_settings(docker_image, volume, "books"), stack) == Found()
-    docker("rm", "--force", name)
+    docker("rm", "--force", "--volumes", name)

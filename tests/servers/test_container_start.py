@@ -78,7 +78,7 @@ def test_killed_in_its_first_start_it_comes_up_in_the_next(place: Place, step: s
     wait = f"until [ -e $PGDATA/groundwork.new/{step} ] || [ -e $PGDATA/PG_VERSION ]; do :; done"
     place.docker("exec", name, "timeout", "20", "sh", "-c", wait)
     place.docker("kill", name)
-    place.docker("rm", name)
+    place.docker("rm", "--volumes", name)
 
     assert place.ask(place.start(), "password").version.startswith("17.")
     assert "groundwork" not in place.sh("ls $PGDATA")

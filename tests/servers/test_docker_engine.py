@@ -74,7 +74,7 @@ def test_a_command_runs_in_a_container_that_runs(
     done = host.execute(name, "sh", "-c", "id -un; exit 5", user="postgres")
 
     assert (done.status, done.stdout) == (5, "postgres\n")
-    docker("rm", "--force", name)
+    docker("rm", "--force", "--volumes", name)
     with pytest.raises(DockerError, match="No such container"):
         host.execute(name, "true", user="postgres")
 
