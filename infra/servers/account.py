@@ -85,7 +85,7 @@ def server_account(data: Path) -> Account:
 
     Raises:
         AccountError: The directory belongs to root or to another user than the one who asks,
-            or root finds no account to run the server as.
+            or to nobody here; or root finds no account to run the server as.
     """
     me = os.geteuid()
     try:
@@ -102,7 +102,7 @@ def server_account(data: Path) -> Account:
             raise AccountError(msg)
         return Account(name=_name(me), uid=me, gid=os.getegid(), switch=False)
     if owner:
-        return _account(pwd.getpwuid(owner))
+        return _account(_owner(data, owner))
     for candidate in _CANDIDATES:
         try:
             return _account(pwd.getpwnam(candidate))
@@ -113,6 +113,18 @@ def server_account(data: Path) -> Account:
         f"({' or '.join(_CANDIDATES)}). Make one: useradd --system postgres."
     )
     raise AccountError(msg)
+
+
+def _owner(data: Path, uid: int) -> pwd.struct_passwd:
+    try:
+        return pwd.getpwuid(uid)
+    except KeyError as exc:
+        msg = (
+            f"The data directory {data} belongs to the user id {uid}, whom this machine doesn't"
+            " know: it may come from another one. Nothing was changed. Give it to the account that"
+            f" is to run the server: chown -R {' or '.join(_CANDIDATES)} {data}"
+        )
+        raise AccountError(msg) from exc
 
 
 def _account(entry: pwd.struct_passwd) -> Account:

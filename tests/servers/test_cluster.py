@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from infra.servers import probe
-from infra.servers.account import server_account
+from infra.servers.account import AccountError, server_account
 from infra.servers.binaries import Binaries, BinariesError, locate
 from infra.servers.cluster import SUPERUSER, Cluster
 from infra.servers.configuration import Configuration
@@ -321,6 +321,17 @@ def test_roots_own_data_directory_is_refused(place: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
 
     assert "belongs to the user 'root'" in done.stdout, done.stderr
+
+
+@needs_root
+def test_a_directory_from_another_machine_whose_account_is_unknown_is_told(place: Path) -> None:
+    """The message has the number and the command that gives the directory to somebody."""
+    data = place / "data"
+    data.mkdir()
+    os.chown(data, 54321, 54321)
+
+    with pytest.raises(AccountError, match=r"user id 54321, .* chown -R postgres or nobody"):
+        server_account(data)
 
 
 def test_configured_programs_that_do_not_fit_are_refused(tmp_path: Path) -> None:
