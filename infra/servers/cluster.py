@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import secrets
 import shutil
 import struct
 from contextlib import contextmanager, suppress
@@ -34,7 +36,8 @@ FOLDER = "groundwork"
 SUPERUSER = "postgres"
 
 _LOG = "server.log"
-_START_SECONDS = 60
+# After a crash under load, there may be much to replay; one that fails is told of at once.
+_START_SECONDS = 300
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,8 +153,10 @@ class Cluster:
         with self._locked():
             if self.exists:
                 return
-            aside = self.data.with_name(self.data.name + ".new")
-            shutil.rmtree(aside, ignore_errors=True)  # of a run that was killed; the lock is ours
+            self._remove_leftovers()
+            # Under a name of its own: an initdb whose run was killed may go on, and then removes
+            # what it takes for its own.
+            aside = self.data.with_name(f"{self.data.name}.new-{secrets.token_hex(4)}")
             try:
                 self._initdb(binaries, aside, password)
                 aside.rename(self.data)
@@ -160,6 +165,15 @@ class Cluster:
                 raise self._denied(exc) from exc
             finally:
                 shutil.rmtree(aside, ignore_errors=True)
+
+    def _remove_leftovers(self) -> None:
+        """Remove what runs that were killed have left; the lock is ours."""
+        left = re.compile(re.escape(self.data.name) + r"\.new-[0-9a-f]{8}(\.pw)?")
+        for path in self.data.parent.iterdir():
+            if left.fullmatch(path.name):
+                shutil.rmtree(path, ignore_errors=True)
+                with suppress(OSError):
+                    path.unlink(missing_ok=True)
 
     def _initdb(self, binaries: Binaries, aside: Path, password: str) -> None:
         aside.mkdir(mode=0o700)

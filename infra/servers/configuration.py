@@ -116,11 +116,12 @@ class Configuration:
         and others that somebody has written into the file. What ALTER SYSTEM says of settings
         that the configuration doesn't name is nobody's concern.
         """
-        settings, own = self.settings(), self._own()
+        own = self._own()
+        names = {*own, *(name.lower() for name in self.parameters)}
         file = written(data)
         found = {name: value for name, value in file.items() if own.get(name) != value}
         altered = parse(_text(data / AUTO))
-        return found | {name: value for name, value in altered.items() if name in settings}
+        return found | {name: value for name, value in altered.items() if name in names}
 
     def is_kept(self, data: Path) -> bool:
         """Tell whether the files of a data directory say the same."""

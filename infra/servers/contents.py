@@ -44,7 +44,14 @@ def lost(data: Path, owner: str, settings: Settings) -> Found:
     database = mark.database == settings.database
     if mark.owner != owner or not (roles or database):
         return Found()
-    known_roles, known_databases = _in_state()
+    try:
+        known_roles, known_databases = _in_state()
+    except Exception as exc:  # noqa: BLE001 - the SDK raises nothing narrower
+        pulumi.log.warn(
+            "The stack's own state could not be read, so that nothing in the data directory"
+            f" {data} is taken over that the stack may have lost: {exc}"
+        )
+        return Found()
     return Found(
         roles=frozenset(roles - known_roles),
         database=database and settings.database not in known_databases,

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Service", "Wanted", "login"]
 
-_READY_SECONDS = 30
+_READY_SECONDS = 60
 _PAUSE = 0.1
 # Two stacks that start at once may both find the same port free; the loser takes the next.
 _PORT_TRIES = 5

@@ -191,13 +191,15 @@ def test_leftovers_of_a_killed_run_are_in_nobodys_way(
     cluster: Cluster, binaries: Binaries, place: Path
 ) -> None:
     """A half-made directory beside the real one is replaced, and goes."""
-    left = place / "data.new"
+    left = place / "data.new-0123abcd"
     left.mkdir()
     (left / "PG_VERSION").write_text("17\n")
+    (place / "data.new-0123abcd.pw").write_text("secret\n")
+    (place / "data.newer").mkdir()
 
     cluster.make(binaries, PASSWORD)
 
-    assert [path.name for path in place.iterdir()] == ["data"]
+    assert sorted(path.name for path in place.iterdir()) == ["data", "data.newer"]
 
 
 def test_two_runs_at_once_make_one_cluster(cluster: Cluster, binaries: Binaries) -> None:

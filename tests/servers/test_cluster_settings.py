@@ -255,6 +255,19 @@ def test_what_somebody_else_put_there_is_seen_and_put_right(running: _Running) -
     assert parse((running.cluster.data / AUTO).read_text()) == {"maintenance_work_mem": "70MB"}
 
 
+def test_what_was_found_once_can_be_looked_for_again(running: _Running) -> None:
+    """A refresh may have put what is the project's own among the parameters."""
+    query(running.port, "ALTER SYSTEM SET port = 1")
+    data = running.cluster.data
+
+    found = Configuration(port=running.port).on_disk(data)
+    assert found == {"port": "1"}
+    assert Configuration(port=running.port, parameters=found).on_disk(data) == found
+
+    running.bring()
+    assert Configuration(port=running.port).is_kept(data)
+
+
 def test_no_other_file_has_a_later_word(running: _Running) -> None:
     """Neither ALTER SYSTEM nor the end of postgresql.conf takes the server elsewhere."""
     query(running.port, "ALTER SYSTEM SET port = 1")
