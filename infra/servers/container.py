@@ -11,12 +11,12 @@ import pulumi_docker as docker
 
 from infra.errors import GroundworkError
 from infra.password import Password
-from infra.servers import Endpoint, amounts, container_inside, labels
-from infra.servers import docker as engine
-from infra.servers.container_host import ContainerHost
-from infra.servers.container_server import SUPERUSER, ContainerServer, transport
-from infra.servers.container_trial import DATA, ContainerTrial
-from infra.servers.labels import Stack
+from infra.servers import Endpoint
+from infra.servers.docker import amounts, engine, inside, labels
+from infra.servers.docker.host import ContainerHost
+from infra.servers.docker.labels import Stack
+from infra.servers.docker.server import SUPERUSER, ContainerServer, transport
+from infra.servers.docker.trial import DATA, ContainerTrial
 from infra.servers.ports import HOST
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CAPABILITIES", "ENVIRONMENT", "START", "TMPFS", "provision"]
 
-START = (Path(__file__).parent / "start.sh").read_text(encoding="utf-8")
+START = (Path(__file__).parent / "docker" / "start.sh").read_text(encoding="utf-8")
 _PORT = 5432
 # Where uploads go, and where the server reads them, in memory and as its own.
 _FILES = "/groundwork"
@@ -66,7 +66,7 @@ def provision(settings: Settings) -> Endpoint:
         owner=f"{pulumi.get_project()}/{pulumi.get_stack()}",
         docker_host=pulumi.Config("docker").get("host") or "",
     )
-    found = container_inside.found(settings, stack)
+    found = inside.found(settings, stack)
     admin = Password("server-admin", version=settings.admin_password_version)
     server = _Parts(settings, stack).server(admin)
     mode, authority = transport(settings)

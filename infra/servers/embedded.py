@@ -15,16 +15,17 @@ from infra.dynamic import Provider, known
 from infra.errors import GroundworkError
 from infra.password import Password
 from infra.row import Row
-from infra.servers import Endpoint, ports, probe, trial, tuning
-from infra.servers.account import server_account
-from infra.servers.binaries import Binaries, locate
-from infra.servers.cluster import FOLDER, SUPERUSER, Cluster
-from infra.servers.configuration import Configuration, written
-from infra.servers.contents import Contents, lost
-from infra.servers.mark import still_there
+from infra.servers import Endpoint, ports, probe
+from infra.servers.local import trial, tuning
+from infra.servers.local.account import server_account
+from infra.servers.local.binaries import Binaries, locate
+from infra.servers.local.cluster import FOLDER, SUPERUSER, Cluster
+from infra.servers.local.configuration import Configuration, written
+from infra.servers.local.contents import Contents, lost
+from infra.servers.local.mark import still_there
+from infra.servers.local.service import Service, Wanted, login
 from infra.servers.ports import HOST
 from infra.servers.probe import ProbeError
-from infra.servers.service import Service, Wanted, login
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,13 +12,14 @@ from pulumi import dynamic
 
 from infra.dynamic import Provider
 from infra.errors import GroundworkError
-from infra.servers import Endpoint, Found, adminurl, facts
-from infra.servers.adoption import Known, refusals, renamed
-from infra.servers.facts import Facts, Wanted
+from infra.servers import Endpoint, Found
 from infra.servers.probe import ProbeError, RefusedError
+from infra.servers.remote import adminurl, facts
+from infra.servers.remote.adoption import Known, refusals, renamed
+from infra.servers.remote.facts import Facts, Wanted
 
 if TYPE_CHECKING:
-    from infra.servers.adminurl import AdminUrl
+    from infra.servers.remote.adminurl import AdminUrl
     from infra.settings import Settings
 
 __all__ = ["ExistingProvider", "ExistingServer", "provision"]

@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from infra.servers import probe
-from infra.servers.account import server_account
-from infra.servers.binaries import locate
-from infra.servers.cluster import SUPERUSER, Cluster
 from infra.servers.errors import ClusterError
+from infra.servers.local.account import server_account
+from infra.servers.local.binaries import locate
+from infra.servers.local.cluster import SUPERUSER, Cluster
 from infra.servers.ports import HOST, find_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.servers.account import Account
-    from infra.servers.binaries import Binaries
+    from infra.servers.local.account import Account
+    from infra.servers.local.binaries import Binaries
 
 __all__ = ["Throwaway", "throwaway"]
 

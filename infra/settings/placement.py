@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.servers import adminurl, amounts
-from infra.servers.adminurl import AdminUrlError
+from infra.servers.docker import amounts
+from infra.servers.remote import adminurl
+from infra.servers.remote.adminurl import AdminUrlError
 from infra.settings import parameters
 from infra.settings.certificates import FILES
 from infra.settings.key import spelled
 from infra.settings.keys import KEYS
 
 if TYPE_CHECKING:
-    from infra.servers.adminurl import AdminUrl
+    from infra.servers.remote.adminurl import AdminUrl
     from infra.settings.draft import Draft
 
 __all__ = ["admin", "check"]

@@ -17,8 +17,8 @@ import asyncpg
 import pytest
 
 from infra.servers import ports, probe
-from infra.servers.account import server_account
-from infra.servers.binaries import locate
+from infra.servers.local.account import server_account
+from infra.servers.local.binaries import locate
 from tests.engine.project import Project
 
 if TYPE_CHECKING:

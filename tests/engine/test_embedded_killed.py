@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.servers.configuration import FILE, written
-from infra.servers.mark import Mark
+from infra.servers.local.configuration import FILE, written
+from infra.servers.local.mark import Mark
 from tests.engine.test_make import Checkout
 from tests.servers.running import kill_all, processes
 

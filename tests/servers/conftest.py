@@ -6,15 +6,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.servers.account import server_account
-from infra.servers.binaries import Binaries, locate
+from infra.servers.local.account import server_account
+from infra.servers.local.binaries import Binaries, locate
 from tests.servers.running import cluster_in, folder_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from infra.servers.cluster import Cluster
+    from infra.servers.local.cluster import Cluster
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from infra.scram import scram_verifier
 from infra.servers import container, probe
-from infra.servers.container_trial import DATA
+from infra.servers.docker.trial import DATA
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,16 +15,16 @@ import asyncpg
 import pytest
 
 from infra.servers import probe
-from infra.servers.account import server_account
-from infra.servers.cluster import SUPERUSER, Cluster
-from infra.servers.configuration import Configuration
 from infra.servers.errors import ClusterError
+from infra.servers.local.account import server_account
+from infra.servers.local.cluster import SUPERUSER, Cluster
+from infra.servers.local.configuration import Configuration
 from infra.servers.ports import HOST, find_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.servers.binaries import Binaries
+    from infra.servers.local.binaries import Binaries
 
 __all__ = [
     "OWNER",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from infra.servers import amounts
+from infra.servers.docker import amounts
 
 _KIB = 1024
 

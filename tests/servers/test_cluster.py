@@ -15,11 +15,11 @@ from pathlib import Path
 import pytest
 
 from infra.servers import probe
-from infra.servers.account import AccountError, server_account
-from infra.servers.binaries import Binaries, BinariesError, locate
-from infra.servers.cluster import SUPERUSER, Cluster
-from infra.servers.configuration import Configuration
 from infra.servers.errors import ClusterError
+from infra.servers.local.account import AccountError, server_account
+from infra.servers.local.binaries import Binaries, BinariesError, locate
+from infra.servers.local.cluster import SUPERUSER, Cluster
+from infra.servers.local.configuration import Configuration
 from infra.servers.ports import HOST, find_free
 from tests.servers.running import OWNER, PASSWORD, ask, query, start
 
@@ -275,10 +275,10 @@ def test_a_normal_user_runs_the_server_as_themselves(binaries: Binaries, place: 
     script = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
-        "from infra.servers.account import server_account\n"
-        "from infra.servers.binaries import Binaries\n"
-        "from infra.servers.cluster import Cluster\n"
-        "from infra.servers.configuration import Configuration\n"
+        "from infra.servers.local.account import server_account\n"
+        "from infra.servers.local.binaries import Binaries\n"
+        "from infra.servers.local.cluster import Cluster\n"
+        "from infra.servers.local.configuration import Configuration\n"
         "from infra.servers.ports import find_free\n"
         "binaries = Binaries(folder=Path(sys.argv[2]))\n"
         "data = Path(sys.argv[3])\n"
@@ -315,7 +315,7 @@ def test_roots_own_data_directory_is_refused(place: Path) -> None:
     code = (
         f"import sys, os; sys.path.insert(0, {str(_ROOT)!r})\n"
         "from pathlib import Path\n"
-        "from infra.servers.account import server_account, AccountError\n"
+        "from infra.servers.local.account import server_account, AccountError\n"
         "os.setuid(65534)\n"
         f"try: server_account(Path({str(data)!r}))\n"
         "except AccountError as exc: print(exc)\n"

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from infra.servers.cluster import Cluster
-from infra.servers.configuration import FILE, Configuration
+from infra.servers.local.cluster import Cluster
+from infra.servers.local.configuration import FILE, Configuration
 from infra.servers.ports import HOST
 from tests.servers.running import PASSWORD, ask, kill_all, processes, query, start
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from infra.servers.binaries import Binaries
+    from infra.servers.local.binaries import Binaries
 
 _ROWS = "SELECT count(*) FROM kept"
 

@@ -11,14 +11,14 @@ import asyncpg
 import pytest
 
 from infra.servers import ports, rotation
+from infra.servers.local.service import Service, Wanted, login
 from infra.servers.probe import ProbeError, RefusedError
-from infra.servers.service import Service, Wanted, login
 from infra.servers.session import PasswordError
 from tests.servers.running import PASSWORD, ask, query
 
 if TYPE_CHECKING:
-    from infra.servers.binaries import Binaries
-    from infra.servers.cluster import Cluster
+    from infra.servers.local.binaries import Binaries
+    from infra.servers.local.cluster import Cluster
 
 _NEW = "second-password-of-32-characters"
 

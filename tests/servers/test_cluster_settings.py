@@ -14,18 +14,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from infra.servers.cluster import SUPERUSER, Cluster
-from infra.servers.configuration import AUTO, FILE, MAIN, Configuration, parse, written
 from infra.servers.errors import ClusterError
+from infra.servers.local.cluster import SUPERUSER, Cluster
+from infra.servers.local.configuration import AUTO, FILE, MAIN, Configuration, parse, written
+from infra.servers.local.service import Service, Wanted
 from infra.servers.ports import HOST
-from infra.servers.service import Service, Wanted
 from tests.servers.running import PASSWORD, cluster_in, folder_in, kill_all, query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
     from pathlib import Path
 
-    from infra.servers.binaries import Binaries
+    from infra.servers.local.binaries import Binaries
 
 _UGLY = {
     "quote": "it's",

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from infra.servers import Found, labels, ports
-from infra.servers.container_host import ContainerHostProvider
-from infra.servers.container_inside import found
-from infra.servers.container_trial import ContainerTrialProvider
-from infra.servers.docker import DockerError
-from infra.servers.labels import Stack
+from infra.servers import Found, ports
+from infra.servers.docker import labels
+from infra.servers.docker.engine import DockerError
+from infra.servers.docker.host import ContainerHostProvider
+from infra.servers.docker.inside import found
+from infra.servers.docker.labels import Stack
+from infra.servers.docker.trial import ContainerTrialProvider
 from infra.settings import parse
 
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.servers import docker as engine
-from infra.servers.docker import DockerError
+from infra.servers.docker import engine
+from infra.servers.docker.engine import DockerError
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -17,10 +17,11 @@ import asyncpg
 import pytest
 
 from infra.roles import role_names
-from infra.servers import adminurl, facts, ports
-from infra.servers.adoption import Known, refusals
-from infra.servers.facts import Facts, Wanted
+from infra.servers import ports
 from infra.servers.probe import ProbeError, RefusedError
+from infra.servers.remote import adminurl, facts
+from infra.servers.remote.adoption import Known, refusals
+from infra.servers.remote.facts import Facts, Wanted
 from infra.servers.throwaway import throwaway
 from tests.servers.front import Authority, Front
 

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
-from infra.servers import adminurl, facts, ports, probe
-from infra.servers.account import server_account
-from infra.servers.adoption import Known, refusals
-from infra.servers.facts import Wanted
+from infra.servers import ports, probe
+from infra.servers.local.account import server_account
+from infra.servers.remote import adminurl, facts
+from infra.servers.remote.adoption import Known, refusals
+from infra.servers.remote.facts import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

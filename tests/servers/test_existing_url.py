@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.servers import adminurl
-from infra.servers.adminurl import AdminUrlError, parse
+from infra.servers.remote import adminurl
+from infra.servers.remote.adminurl import AdminUrlError, parse
 from tests.servers.front import Authority
 
 if TYPE_CHECKING:

@@ -86,7 +86,8 @@ def test_the_entry_point_reads_as_a_summary() -> None:
 
 
 @pytest.mark.parametrize(
-    "module", ["infra.servers.cluster", "infra.schema.online", "infra.settings", "infra.readme"]
+    "module",
+    ["infra.servers.local.cluster", "infra.schema.online", "infra.settings", "infra.readme"],
 )
 def test_mechanics_load_without_pulumi(module: str) -> None:
     """No import further down brings the SDK in by the back door."""

@@ -6,15 +6,16 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
-from infra.servers import Found, docker, labels
-from infra.servers.container_trial import DATA
-from infra.servers.docker import DockerError
+from infra.servers import Found
+from infra.servers.docker import engine, labels
+from infra.servers.docker.engine import DockerError
+from infra.servers.docker.trial import DATA
 
 if TYPE_CHECKING:
     from typing import Any
 
-    from infra.servers.docker import Docker
-    from infra.servers.labels import Stack
+    from infra.servers.docker.engine import Docker
+    from infra.servers.docker.labels import Stack
     from infra.settings import Settings
 
 __all__ = ["found"]
@@ -39,7 +40,7 @@ def found(settings: Settings, stack: Stack) -> Found:
     Raises:
         DockerError: Docker doesn't run, or PostgreSQL can't open the volume.
     """
-    host = docker.connect(stack.docker_host)
+    host = engine.connect(stack.docker_host)
     if not settings.volume or host is None or host.volume(settings.volume) is None:
         return Found()
     lines = _ask(host, settings, stack)

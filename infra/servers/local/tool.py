@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from infra.servers.errors import ClusterError
 
 if TYPE_CHECKING:
-    from infra.servers.account import Account
+    from infra.servers.local.account import Account
 
 __all__ = ["attempt", "run"]
 

@@ -15,7 +15,7 @@ from toolchain import cache, pip
 from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
-    from infra.servers.account import Account
+    from infra.servers.local.account import Account
 
 __all__ = ["MAJOR", "Binaries", "BinariesError", "locate"]
 

@@ -10,11 +10,11 @@ from pulumi import dynamic
 
 from infra.dynamic import Provider, known
 from infra.servers import Found
-from infra.servers.account import server_account
-from infra.servers.cluster import Cluster
-from infra.servers.mark import Mark, still_there
+from infra.servers.local.account import server_account
+from infra.servers.local.cluster import Cluster
+from infra.servers.local.mark import Mark, still_there
+from infra.servers.local.service import login
 from infra.servers.probe import ProbeError
-from infra.servers.service import login
 
 if TYPE_CHECKING:
     from infra.settings import Settings

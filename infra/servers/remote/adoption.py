@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from infra.servers.facts import Wanted
+from infra.servers.remote.facts import Wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from infra.servers.facts import Database, Facts, Role
+    from infra.servers.remote.facts import Database, Facts, Role
 
 __all__ = ["Known", "refusals", "renamed"]
 

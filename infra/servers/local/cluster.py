@@ -15,19 +15,20 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.servers import configuration, mark, ports, tool
-from infra.servers.binaries import MAJOR, Binaries
+from infra.servers import ports
 from infra.servers.errors import ClusterError
-from infra.servers.mark import Mark
+from infra.servers.local import configuration, mark, tool
+from infra.servers.local.binaries import MAJOR, Binaries
+from infra.servers.local.mark import Mark
+from infra.servers.local.postmaster import Postmaster
 from infra.servers.ports import HOST
-from infra.servers.postmaster import Postmaster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from infra.servers.account import Account
-    from infra.servers.configuration import Configuration
+    from infra.servers.local.account import Account
+    from infra.servers.local.configuration import Configuration
 
 __all__ = ["FOLDER", "SUPERUSER", "Cluster"]
 

@@ -10,13 +10,13 @@ import pulumi
 from pulumi import dynamic
 
 from infra.dynamic import Provider, known
-from infra.servers import amounts, docker, labels
-from infra.servers.docker import Docker, DockerError
+from infra.servers.docker import amounts, engine, labels
+from infra.servers.docker.engine import Docker, DockerError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from infra.servers.labels import Stack
+    from infra.servers.docker.labels import Stack
     from infra.settings import Settings
 
 __all__ = ["DATA", "OLDEST", "ContainerTrial", "ContainerTrialProvider"]
@@ -102,7 +102,7 @@ class ContainerTrialProvider(Provider):
         Raises:
             DockerError: The image, the volume and the settings don't go together.
         """
-        host = docker.connect(news["docker_host"])
+        host = engine.connect(news["docker_host"])
         if host is not None and any(olds.get(key) != news[key] for key in _TRIED):
             _try(host, news)
         return dynamic.CheckResult(news, [])

@@ -6,10 +6,11 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from infra.servers import configuration, ports, probe, rotation, trial, tuning
-from infra.servers.cluster import SUPERUSER, Cluster
-from infra.servers.configuration import Configuration
+from infra.servers import ports, probe, rotation
 from infra.servers.errors import ClusterError
+from infra.servers.local import configuration, trial, tuning
+from infra.servers.local.cluster import SUPERUSER, Cluster
+from infra.servers.local.configuration import Configuration
 from infra.servers.ports import HOST
 from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.session import Login, PasswordError
@@ -17,7 +18,7 @@ from infra.servers.session import Login, PasswordError
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from infra.servers.binaries import Binaries
+    from infra.servers.local.binaries import Binaries
     from infra.servers.probe import Identity
 
 __all__ = ["Service", "Wanted", "login"]

@@ -9,15 +9,15 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from infra.schema import unreached
-from infra.servers import catalog
-from infra.servers.adminurl import written
 from infra.servers.probe import ProbeError, RefusedError
+from infra.servers.remote import catalog
+from infra.servers.remote.adminurl import written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from infra.servers.adminurl import AdminUrl
+    from infra.servers.remote.adminurl import AdminUrl
 
 __all__ = ["Database", "Facts", "Role", "Wanted", "look"]
 

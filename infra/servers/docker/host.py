@@ -11,14 +11,15 @@ import pulumi
 from pulumi import dynamic
 
 from infra.dynamic import Provider
-from infra.servers import docker, labels, ports
-from infra.servers.docker import DockerError
+from infra.servers import ports
+from infra.servers.docker import engine, labels
+from infra.servers.docker.engine import DockerError
 from infra.servers.ports import HOST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infra.servers.labels import Stack
+    from infra.servers.docker.labels import Stack
     from infra.settings import Settings
 
 __all__ = ["ContainerHost", "ContainerHostProvider"]
@@ -69,7 +70,7 @@ class ContainerHostProvider(Provider):
         Raises:
             DockerError: Docker doesn't run, the port is taken, another server has the volume.
         """
-        host = docker.connect(news["docker_host"])
+        host = engine.connect(news["docker_host"])
         present = [] if host is None else host.containers()
         running = [each for each in present if each["State"] in ("running", "restarting")]
         ours = [each for each in running if olds and labels.belongs(each, news["owner"])]

@@ -8,16 +8,16 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.servers import tool
-from infra.servers.configuration import AUTO, FILE, MAIN, absolute, without
 from infra.servers.errors import ClusterError
+from infra.servers.local import tool
+from infra.servers.local.configuration import AUTO, FILE, MAIN, absolute, without
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from infra.servers.account import Account
-    from infra.servers.binaries import Binaries
-    from infra.servers.configuration import Configuration
+    from infra.servers.local.account import Account
+    from infra.servers.local.binaries import Binaries
+    from infra.servers.local.configuration import Configuration
 
 __all__ = ["refuse_unfit"]
 

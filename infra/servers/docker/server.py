@@ -11,14 +11,15 @@ import pulumi
 from pulumi import dynamic
 
 from infra.dynamic import Provider, known
-from infra.servers import docker, ports, probe, rotation
-from infra.servers.docker import DockerError
+from infra.servers import ports, probe, rotation
+from infra.servers.docker import engine
+from infra.servers.docker.engine import DockerError
 from infra.servers.ports import HOST
 from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.session import Login
 
 if TYPE_CHECKING:
-    from infra.servers.labels import Stack
+    from infra.servers.docker.labels import Stack
     from infra.servers.probe import Identity
     from infra.settings import Settings
 
@@ -170,7 +171,7 @@ def _is_lost(olds: dict[str, Any], news: dict[str, Any]) -> bool:
         return True  # one is to be made; a volume that stays has its name
     if volume != olds["volume"]:
         return not known(news["container"])  # in an `up` the server itself is asked
-    host = docker.connect(olds["docker_host"])
+    host = engine.connect(olds["docker_host"])
     with suppress(DockerError):
         return host is not None and host.volume(volume) is None
     return False
@@ -248,13 +249,13 @@ def _locked_out(exc: RefusedError, place: str) -> RefusedError:
     )
 
 
-def _refuse_gone(props: dict[str, Any]) -> docker.Docker | None:
+def _refuse_gone(props: dict[str, Any]) -> engine.Docker | None:
     """See that the container is there still, running or not; give the way to Docker.
 
     Raises:
         DockerError: It is gone: only the engine can make it anew, once it knows.
     """
-    host = docker.connect(props["docker_host"])
+    host = engine.connect(props["docker_host"])
     if host is None or host.container(props["container"]) is not None:
         return host
     project, _, stack = props["owner"].partition("/")

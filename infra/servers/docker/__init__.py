@@ -1,0 +1,1 @@
+"""A PostgreSQL in Docker: what is there, what is made, what is asked of it."""

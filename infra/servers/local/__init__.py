@@ -1,0 +1,1 @@
+"""A PostgreSQL of this machine: its data directory, its programs, its process."""
