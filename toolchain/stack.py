@@ -177,12 +177,11 @@ class Stack:
         for lock in _BACKEND.glob(f".pulumi/locks/**/{self.name}/*.json"):
             try:
                 pid = int(json.loads(lock.read_text())["pid"])
-                os.kill(pid, 0)
-            except ProcessLookupError:
+            except (OSError, ValueError, KeyError, TypeError):
+                continue  # in a form that only Pulumi can judge
+            if not _lives(pid):
                 lock.unlink(missing_ok=True)
                 freed = True
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # of a living process, or in a form that only Pulumi can judge
         return freed
 
     def _settle_pending(self) -> None:
@@ -281,6 +280,22 @@ class Stack:
         self._copy.unlink(missing_ok=True)
         if not any(FOLDER.glob("Pulumi.*.yaml")):
             shutil.rmtree(FOLDER)
+
+
+def _lives(pid: int) -> bool:
+    """Tell whether a process runs: one that is dead and not reaped yet does not."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    try:
+        # proc(5): the state follows the command, which stands in brackets.
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (OSError, IndexError):
+        return True  # no procfs on this system
+    return state != "Z"
 
 
 def _make_folder() -> None:
