@@ -34,35 +34,39 @@ def test_a_command_runs_to_its_end_and_leaves_nothing(
     host: engine.Docker, docker: Docker, docker_image: str
 ) -> None:
     """Its status and what it wrote, each stream by itself, and no container afterwards."""
-    label, value = docker.label.split("=")
     script = "echo out; echo Fehler: ä >&2; exit 3"
-    before = len(host.containers(label=docker.label))
-    description = {
-        "Image": docker_image,
-        "Entrypoint": ["sh", "-c", script],
-        "Labels": {label: value},
-    }
+    description = {"Image": docker_image, "Entrypoint": ["sh", "-c", script]}
 
-    done = host.run(description, seconds=60)
+    done = host.run(description, mark=docker.run, seconds=60)
 
     assert (done.status, done.stdout, done.stderr) == (3, "out\n", "Fehler: ä\n")
-    assert len(host.containers(label=docker.label)) == before
+    assert host.containers(label=f"groundwork.trial={docker.run}") == []
 
 
 def test_a_command_that_takes_too_long_is_ended(
     host: engine.Docker, docker: Docker, docker_image: str
 ) -> None:
     """The message says so, and its container is gone."""
-    label, value = docker.label.split("=")
-    description = {
-        "Image": docker_image,
-        "Entrypoint": ["sleep", "600"],
-        "Labels": {label: value, "groundwork.tests.slow": value},
-    }
+    description = {"Image": docker_image, "Entrypoint": ["sleep", "600"]}
 
     with pytest.raises(DockerError, match="within 1 s"):
-        host.run(description, seconds=1)
-    assert host.containers(label=f"groundwork.tests.slow={value}") == []
+        host.run(description, mark=docker.run, seconds=1)
+    assert host.containers(label=f"groundwork.trial={docker.run}") == []
+
+
+def test_what_a_killed_run_left_is_removed_by_the_next(
+    host: engine.Docker, docker: Docker, docker_image: str
+) -> None:
+    """Its container has ended by itself; one of another mark is none of our business."""
+    marks = (f"{docker.run}-killed", f"{docker.run}-other")
+    for mark in marks:
+        label = f"--label=groundwork.trial={mark}"
+        docker.ended(docker.start(docker_image, "true", options=(label,)))
+
+    host.run({"Image": docker_image, "Entrypoint": ["true"]}, mark=marks[0], seconds=60)
+
+    left = [len(host.containers(label=f"groundwork.trial={mark}")) for mark in marks]
+    assert left == [0, 1]
 
 
 def test_a_command_runs_in_a_container_that_runs(

@@ -7,6 +7,7 @@ import json
 import os
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
@@ -20,6 +21,7 @@ __all__ = ["Docker", "DockerError", "Run", "connect"]
 
 _SOCKET = "unix:///var/run/docker.sock"
 _SECONDS = 30.0
+_MARK = "groundwork.trial"
 _NOT_FOUND = 404
 _REFUSALS = range(400, 600)
 # A frame of a log or of a command's output: stream, three zero bytes, length (Engine API).
@@ -110,17 +112,22 @@ class Docker:
         status = self._must("GET", f"{path}/json")["ExitCode"]
         return _run(int(status), said)
 
-    def run(self, description: Mapping[str, Any], *, seconds: float) -> Run:
+    def run(self, description: Mapping[str, Any], *, mark: str, seconds: float) -> Run:
         """Run a container to its end and remove it, whatever happens.
 
+        Where this process is killed, the next one with the same mark removes the container.
+
         Args:
-            description: As the Engine's API takes it.
+            description: As the Engine's API takes it, without labels.
+            mark: Whose container it is.
             seconds: How long it may take.
 
         Raises:
             DockerError: Docker refused, or it took longer.
         """
-        identity = str(self._must("POST", "/containers/create", description)["Id"])
+        self._sweep(mark)
+        body = {**description, "Labels": {_MARK: mark}}
+        identity = str(self._must("POST", "/containers/create", body)["Id"])
         path = f"/containers/{identity}"
         try:
             self._must("POST", f"{path}/start")
@@ -129,6 +136,12 @@ class Docker:
         finally:
             self._ask("DELETE", f"{path}?force=1&v=1")
         return _run(int(ended["StatusCode"]), said)
+
+    def _sweep(self, mark: str) -> None:
+        for each in self.containers(label=f"{_MARK}={mark}"):
+            ended = each["State"] in ("exited", "dead")
+            if ended or (each["State"] == "created" and time.time() - each["Created"] > _SECONDS):
+                self._ask("DELETE", f"/containers/{each['Id']}?force=1&v=1")
 
     # -- the protocol -------------------------------------------------------------------
 

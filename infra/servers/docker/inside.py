@@ -75,7 +75,8 @@ def _ask(host: Docker, settings: Settings, stack: Stack) -> list[str] | None:
     image = host.image(settings.image)
     if image is None:
         return None
-    done = host.run(_opening(str(image["Id"]), settings, stack), seconds=_SECONDS)
+    opening = _opening(str(image["Id"]), settings)
+    done = host.run(opening, mark=stack.owner, seconds=_SECONDS)
     if done.status:
         said = "; ".join(line.strip() for line in done.stderr.splitlines()[-3:])
         raise DockerError(
@@ -86,7 +87,7 @@ def _ask(host: Docker, settings: Settings, stack: Stack) -> list[str] | None:
     return done.stdout.splitlines()
 
 
-def _opening(image: str, settings: Settings, stack: Stack) -> dict[str, Any]:
+def _opening(image: str, settings: Settings) -> dict[str, Any]:
     """Describe a container that asks PostgreSQL's single-user mode; an empty volume says nothing.
 
     The lock is the one of the server's own start: never two on one volume.
@@ -103,7 +104,6 @@ def _opening(image: str, settings: Settings, stack: Stack) -> dict[str, Any]:
         "Entrypoint": ["sh", "-c", script, "inside"],
         "Cmd": [_QUESTION],
         "Env": [f"PGDATA={DATA}"],
-        "Labels": labels.of(stack.owner),
         "NetworkDisabled": True,
         "HostConfig": {
             "Binds": [f"{settings.volume}:{DATA}"],

@@ -10,7 +10,7 @@ import pulumi
 from pulumi import dynamic
 
 from infra.dynamic import Provider, known
-from infra.servers.docker import amounts, engine, labels
+from infra.servers.docker import amounts, engine
 from infra.servers.docker.engine import Docker, DockerError
 
 if TYPE_CHECKING:
@@ -130,7 +130,8 @@ def _try(host: Docker, wanted: Mapping[str, Any]) -> None:
     if volume and host.volume(volume) is None:
         volume = ""  # to mention it would make it
     try:
-        done = host.run(_description(str(image["Id"]), volume, wanted), seconds=_SECONDS)
+        description = _description(str(image["Id"]), volume, wanted)
+        done = host.run(description, mark=wanted["owner"], seconds=_SECONDS)
     except DockerError as exc:
         msg = f"The image {wanted['image']} could not be tried. Nothing was changed. {exc}"
         raise DockerError(msg) from exc
@@ -153,7 +154,6 @@ def _description(image: str, volume: str, wanted: Mapping[str, Any]) -> dict[str
         "Entrypoint": ["sh", "-c", _SCRIPT, "trial"],
         "Cmd": settings,
         "Env": [f"PGDATA={DATA}"],
-        "Labels": labels.of(wanted["owner"]),
         "NetworkDisabled": True,
         "HostConfig": {
             "ReadonlyRootfs": True,
