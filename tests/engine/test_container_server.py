@@ -184,8 +184,8 @@ def test_another_image_and_other_settings_keep_the_rows(stack: ContainerStack) -
     ("key", "value", "said"),
     [
         ("parameters.shared_buffers", "x", 'invalid value for parameter "shared_buffers"'),
-        ("memory", "300", "groundwork:memory is 300 MiB, and PostgreSQL needs"),
-        ("shmSize", "100", "shmSize"),
+        ("memory", "200", "groundwork:memory is 200 MiB, and PostgreSQL needs"),
+        ("shmSize", "64", "shmSize"),
         ("image", "groundwork.test/no/such:image", "groundwork.test/no/such:image"),
     ],
 )
