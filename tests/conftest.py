@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["PostgresServer", "docker", "docker_image"]
 
+# The text of a whole script, for tests that look for one at work.
+_SETTINGS = ("max_connections=200", "track_activity_query_size=16384")
 _PASSWORD = "test-%-@-/"  # noqa: S105 - of a throwaway server; characters that URLs stumble on
 
 
@@ -33,5 +35,5 @@ def scratch() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A real PostgreSQL 17 with pgvector."""
-    with throwaway(password=_PASSWORD, settings=("max_connections=200",)) as server:
+    with throwaway(password=_PASSWORD, settings=_SETTINGS) as server:
         yield server

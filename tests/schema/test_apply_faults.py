@@ -61,6 +61,10 @@ SELECT pid FROM pg_stat_activity WHERE datname = current_database()
 AND application_name LIKE 'groundwork%' AND query LIKE '%pg_sleep%' AND state = 'active'
 AND pid <> pg_backend_pid()
 """
+_SESSIONS = """
+SELECT count(*) FROM pg_stat_activity WHERE datname = current_database()
+AND application_name LIKE 'groundwork%' AND pid <> pg_backend_pid()
+"""
 _LOCKS = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = (SELECT oid FROM"
 _LOCKS += " pg_database WHERE datname = current_database())"
 
@@ -565,7 +569,8 @@ def test_a_kill_at_every_boundary_is_made_good_by_the_next_run(
 
 
 def _unlocked(lab: Lab) -> bool:
-    return bool(lab.ask(_LOCKS) == 0)
+    """Tell whether a killed run has no lock any more, and no session that goes on by itself."""
+    return bool(lab.ask(_LOCKS) == 0 and lab.ask(_SESSIONS) == 0)
 
 
 def _killed_at(boundary: int, lab: Lab, proxy: Proxy) -> bool:

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.plugins.docker.machine import Machine
     from tests.plugins.stack import Stack
 
+pytestmark = pytest.mark.long
+
 MEGABYTE = 1024 * 1024
 LABELS = [{"label": "purpose", "value": "a test"}, {"label": "odd ☕", "value": "a=b, c"}]
 
@@ -140,7 +142,6 @@ def test_everything_arrives(
     assert machine.container(name("box")) is None
 
 
-@pytest.mark.long
 def test_a_bare_container(
     stack: Stack, machine: Machine, base: dict[str, Any], name: Callable[[str], str]
 ) -> None:

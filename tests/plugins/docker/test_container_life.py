@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from tests.plugins.docker.machine import Machine
     from tests.plugins.stack import Stack
 
+pytestmark = pytest.mark.long
+
 SECRET = "hush-☕-'\"$x"  # noqa: S105 - made up, with what quoting stumbles on
 RUNNING = "while :; do sleep 0.1; done"
 
@@ -110,7 +112,6 @@ def test_one_that_may_end(
     assert machine.container(name("box")) is None
 
 
-@pytest.mark.long
 def test_one_that_is_not_started(
     stack: Stack, machine: Machine, base: dict[str, Any], name: Callable[[str], str]
 ) -> None:
@@ -198,7 +199,6 @@ def test_imports(stack: Stack, machine: Machine, image: str, name: Callable[[str
     assert machine.container(name("box")) is None
 
 
-@pytest.mark.long
 def test_it_gets_time_to_end(
     stack: Stack, machine: Machine, base: dict[str, Any], name: Callable[[str], str]
 ) -> None:
@@ -248,7 +248,6 @@ def test_secrets_stay_secret(
         assert "hush" not in text
 
 
-@pytest.mark.long
 def test_a_secret_health_check_is_not_told(
     stack: Stack, base: dict[str, Any], name: Callable[[str], str]
 ) -> None:

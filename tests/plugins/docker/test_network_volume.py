@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.plugins.docker.machine import Machine
     from tests.plugins.stack import Stack
 
+pytestmark = pytest.mark.long
+
 LABELS = [{"label": "purpose", "value": "it's a test"}, {"label": "empty", "value": ""}]
 
 
@@ -84,7 +86,6 @@ def test_names_are_made_up_and_kept(stack: Stack, machine: Machine) -> None:
     assert machine.volume(outputs["vol"]["name"]) is None
 
 
-@pytest.mark.long
 def test_every_change_makes_a_new_one(
     stack: Stack, machine: Machine, name: Callable[[str], str]
 ) -> None:
@@ -141,7 +142,6 @@ def test_imports(stack: Stack, machine: Machine, name: Callable[[str], str]) -> 
         stack.adopt(none=("docker:index/volume:Volume", name("none")))
 
 
-@pytest.mark.long
 def test_what_is_in_use_stays(
     stack: Stack, machine: Machine, image: str, name: Callable[[str], str]
 ) -> None:

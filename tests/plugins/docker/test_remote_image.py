@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from tests.plugins.docker.machine import Machine
     from tests.plugins.stack import Stack
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture
 def tagged(
@@ -66,7 +68,6 @@ def test_an_image_that_is_not_kept_goes(
     assert machine.image(second) is None
 
 
-@pytest.mark.long
 def test_another_image_replaces(
     stack: Stack, machine: Machine, tagged: Callable[[str], str]
 ) -> None:
