@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from tests.engine.project import Outcome, Project
 
+pytestmark = pytest.mark.long
+
 _KEEP = (
     "INSERT INTO skill_files (name, version, effective_date, content)"
     " VALUES ('kept', '1', '2026-01-01', 'text')"
@@ -93,7 +95,6 @@ def test_a_setting_that_postgresql_refuses_ends_the_preview(project: Project) ->
     project.preview("--expect-no-changes")
 
 
-@pytest.mark.long
 def test_a_setting_that_was_changed_by_hand_is_seen_and_put_right(project: Project) -> None:
     """By a preview at once; a refresh shows the value; `up` has the last word."""
     project.query("ALTER SYSTEM SET work_mem = '1MB'", url=_admin(project))
@@ -148,7 +149,6 @@ def test_all_processes_killed_at_once_cost_no_row(project: Project) -> None:
     project.preview("--expect-no-changes")
 
 
-@pytest.mark.long
 def test_a_role_that_was_dropped_by_hand_comes_back_after_a_refresh(project: Project) -> None:
     """It is made again, and not looked for to be imported."""
     admin = _admin(project)
@@ -198,7 +198,6 @@ def test_destroy_can_keep_the_data_for_the_next_up(project: Project) -> None:
     assert not project.data.exists()
 
 
-@pytest.mark.long
 def test_a_protected_server_is_not_destroyed(make_project: Callable[[], Project]) -> None:
     """It runs on with its rows, and goes when the protection is taken off."""
     project = make_project()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+pytestmark = pytest.mark.long
+
 _PASSWORD = "admin's-%-@-/-\"-+word"  # noqa: S105 - of throwaway servers
 _NAME = 'it\'s "Books"; 📚 + 1'
 
@@ -84,7 +86,6 @@ def test_a_preview_goes_on_without_the_server_and_an_up_does_not(
     assert "::server" not in stack.state()
 
 
-@pytest.mark.long
 def test_an_up_waits_for_a_server_that_comes_late(
     make_stack: Callable[..., Stack], server: Server
 ) -> None:
@@ -162,7 +163,6 @@ def test_what_is_there_is_refused_and_taken_over_only_when_told(
     server.run(f"DROP ROLE {quoted(role)}", "SELECT 1")
 
 
-@pytest.mark.long
 def test_what_the_stack_made_is_its_own_until_the_state_is_lost(
     make_stack: Callable[..., Stack], server: Server
 ) -> None:
@@ -200,7 +200,6 @@ def test_what_the_stack_made_is_its_own_until_the_state_is_lost(
 # -- another server ------------------------------------------------------------------------
 
 
-@pytest.mark.long
 def test_another_cluster_is_not_taken_for_the_same(
     make_stack: Callable[..., Stack], server: Server
 ) -> None:
@@ -228,7 +227,6 @@ def test_another_cluster_is_not_taken_for_the_same(
     stack.admin(server.url())
 
 
-@pytest.mark.long
 def test_a_failover_moves_the_admins_way_and_replaces_nothing(
     make_stack: Callable[..., Stack], scratch: Path
 ) -> None:
@@ -261,7 +259,6 @@ def test_a_failover_moves_the_admins_way_and_replaces_nothing(
 # -- the whole ------------------------------------------------------------------------------
 
 
-@pytest.mark.long
 def test_an_admin_without_superuser_gets_a_stack_up_and_takes_it_away_again(
     make_stack: Callable[..., Stack], scratch: Path
 ) -> None:
@@ -298,7 +295,6 @@ def test_an_admin_without_superuser_gets_a_stack_up_and_takes_it_away_again(
         assert server.objects() == before
 
 
-@pytest.mark.long
 def test_a_database_that_is_there_is_brought_into_shape_and_kept(
     make_stack: Callable[..., Stack], server: Server
 ) -> None:
@@ -330,7 +326,6 @@ def test_a_database_that_is_there_is_brought_into_shape_and_kept(
     assert ("role", "kept_owner") in server.objects()
 
 
-@pytest.mark.long
 def test_everything_goes_over_tls_with_the_clients_certificate(
     make_stack: Callable[..., Stack], server: Server
 ) -> None:
