@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,8 @@ _INPUTS = ("data_dir", "owner", "roles", "database", "cluster", "port", "passwor
 _READ_STATE = "pulumi:pulumi:readStackResourceOutputs"
 _ROLE = "postgresql:index/role:Role"
 _DATABASE = "postgresql:index/database:Database"
+
+_PAUSES = (0.1, 0.3, 0.9)  # seconds; a file backend's file is half written for a moment
 
 
 def lost(data: Path, owner: str, settings: Settings) -> Found:
@@ -60,13 +63,23 @@ def lost(data: Path, owner: str, settings: Settings) -> Found:
 
 def _in_state() -> tuple[set[str], set[str]]:
     """Name the roles and databases that are in this stack's state, as the engine has it."""
-    answer = pulumi.runtime.invoke(_READ_STATE, {"stackName": pulumi.get_stack()}).value or {}
+    answer = _ask_for_state()
     resources = answer.get("outputs", {}).values()
 
     def names(kind: str) -> set[str]:
         return {str(each["outputs"].get("name")) for each in resources if each["type"] == kind}
 
     return names(_ROLE), names(_DATABASE)
+
+
+def _ask_for_state() -> dict[str, Any]:
+    """Ask the engine, again where it is just writing the file that it would read."""
+    for pause in _PAUSES:
+        try:
+            return pulumi.runtime.invoke(_READ_STATE, {"stackName": pulumi.get_stack()}).value or {}
+        except Exception:  # noqa: BLE001 - the SDK raises nothing narrower
+            time.sleep(pause)
+    return pulumi.runtime.invoke(_READ_STATE, {"stackName": pulumi.get_stack()}).value or {}
 
 
 def _names(settings: Settings) -> list[str]:
