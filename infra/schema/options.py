@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -11,7 +12,17 @@ from infra.schema.model import Policy
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["CHOICES", "DEFAULTS", "Options", "duration_mistake", "mistakes", "parse"]
+__all__ = [
+    "CHOICES",
+    "DEFAULTS",
+    "MOST_ROWS",
+    "RULE_LEVELS",
+    "Options",
+    "duration_mistake",
+    "mistakes",
+    "parse",
+    "seconds",
+]
 
 DEFAULTS = {
     "revision": "head",
@@ -25,6 +36,12 @@ DEFAULTS = {
     "lock_timeout": "",
     "statement_timeout": "",
     "url_variable": "DATABASE_URL",
+    "lint": "report",
+    "lint_levels": "{}",
+    "since": "",
+    "rehearse": "false",
+    "rehearse_rows": "0",
+    "rehearse_timeout": "10min",
 }
 
 CHOICES = {
@@ -33,7 +50,12 @@ CHOICES = {
     "edited": ("refuse", "accept"),
     "apply": ("compiled", "online"),
     "on_destroy": ("retain", "downgrade"),
+    "lint": ("off", "report", "refuse"),
+    "rehearse": ("true", "false"),
 }
+RULE_LEVELS = ("error", "warning", "note", "off")
+MOST_ROWS = 10_000_000
+_NUMBER = re.compile(r"[0-9]{1,9}")
 _DURATION = re.compile(r"([0-9]{1,9}) ?(us|ms|s|min|h|d)?")
 # In milliseconds, as PostgreSQL takes a number without a unit, and the most that it takes.
 _UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -53,6 +75,15 @@ class Options:
             role or URL say, or takes 5 s.
         statement_timeout: PostgreSQL's, for each statement; empty the same, or one hour.
         url_variable: The environment variable that env.py reads its URL from.
+        lint: "off"; "report" tells what a review finds in pending revisions; "refuse" lets `up`
+            run none with an error among it.
+        lint_levels: The level of a rule where it is not its own: "error", "warning", "note", "off".
+        since: Commit, tag or branch of the previous release; what it has is history. Empty takes
+            the commit that the ledger knows.
+        rehearse: Whether a preview runs what is pending on a throwaway server first.
+        rehearse_rows: How many rows each table has there at the most.
+        rehearse_timeout: How long all of that may take, as PostgreSQL writes a duration.
+        roles: The roles that the stack declares; empty where nobody said.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -60,6 +91,13 @@ class Options:
     lock_timeout: str = ""
     statement_timeout: str = ""
     url_variable: str = DEFAULTS["url_variable"]
+    lint: Literal["off", "report", "refuse"] = "report"
+    lint_levels: Mapping[str, str] = field(default_factory=dict)
+    since: str = ""
+    rehearse: bool = False
+    rehearse_rows: int = 0
+    rehearse_timeout: str = DEFAULTS["rehearse_timeout"]
+    roles: tuple[str, ...] = ()
 
     def dump(self) -> dict[str, Any]:
         """Give it as plain data."""
@@ -68,7 +106,8 @@ class Options:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Options:
         """Build one from what `dump` gave."""
-        return cls(**{**data, "policy": Policy(**data["policy"])})
+        roles = tuple(data.get("roles", ()))
+        return cls(**{**data, "policy": Policy(**data["policy"]), "roles": roles})
 
 
 def mistakes(values: Mapping[str, str]) -> list[str]:
@@ -81,7 +120,7 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
     ]
     found += [
         f"{key}: {why}"
-        for key in ("lock_timeout", "statement_timeout")
+        for key in ("lock_timeout", "statement_timeout", "rehearse_timeout")
         if (why := duration_mistake(given[key]))
     ]
     if not given["revision"]:
@@ -90,7 +129,41 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
         found.append("approved_plan: is no digest; take the one that preview shows as approve")
     if not _VARIABLE.fullmatch(given["url_variable"]):
         found.append(f"url_variable: {given['url_variable']!r} is no name of a variable")
-    return found
+    rows = given["rehearse_rows"]
+    if not (_NUMBER.fullmatch(rows) and int(rows) <= MOST_ROWS):
+        found.append(f"rehearse_rows: {rows!r} is no number of rows; 0 to {MOST_ROWS}")
+    return found + [f"lint_levels: {why}" for why in _levels_mistakes(given["lint_levels"])]
+
+
+def _levels_mistakes(text: str) -> list[str]:
+    levels = _levels(text)
+    if levels is None:
+        return [f"{text!r} is no map of rules to levels: ban-drop-column=error, or as JSON"]
+    return [
+        f"{level!r} of {rule!r} is unknown; one of: {', '.join(RULE_LEVELS)}"
+        for rule, level in levels.items()
+        if level not in RULE_LEVELS
+    ]
+
+
+def _levels(text: str) -> dict[str, str] | None:
+    """Read `rule=level, rule=level`, or the same as a JSON object; None for anything else."""
+    if text.lstrip().startswith("{"):
+        try:
+            given = json.loads(text)
+        except ValueError:
+            return None
+        return {str(rule): str(level) for rule, level in given.items()}
+    pairs = [pair.partition("=") for pair in text.split(",") if pair.strip()]
+    if not all(equals and rule.strip() for rule, equals, _ in pairs):
+        return None
+    return {rule.strip(): level.strip() for rule, _, level in pairs}
+
+
+def seconds(duration: str) -> float:
+    """Turn a duration as PostgreSQL writes it into seconds; 0 for none."""
+    found = _DURATION.fullmatch(duration)
+    return int(found[1]) * _UNITS[found[2] or "ms"] / 1000 if found else 0.0
 
 
 def duration_mistake(text: str) -> str:
@@ -104,8 +177,13 @@ def duration_mistake(text: str) -> str:
     return ""
 
 
-def parse(values: Mapping[str, str]) -> Options:
-    """Turn values without mistakes into options; a missing key has its default."""
+def parse(values: Mapping[str, str], *, roles: tuple[str, ...] = ()) -> Options:
+    """Turn values without mistakes into options; a missing key has its default.
+
+    Args:
+        values: By key.
+        roles: The roles that the stack declares.
+    """
     given = {**DEFAULTS, **values}
     policy = {key: given[key] for key in ("downgrade", "drift", "edited", "adopt", "apply")}
     return Options(
@@ -116,4 +194,11 @@ def parse(values: Mapping[str, str]) -> Options:
         lock_timeout=given["lock_timeout"],
         statement_timeout=given["statement_timeout"],
         url_variable=given["url_variable"],
+        lint=cast("Any", given["lint"]),
+        lint_levels=_levels(given["lint_levels"]) or {},
+        since=given["since"],
+        rehearse=given["rehearse"] == "true",
+        rehearse_rows=int(given["rehearse_rows"]),
+        rehearse_timeout=given["rehearse_timeout"],
+        roles=roles,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from infra.schema import options
 from infra.servers import TARGETS
@@ -299,10 +299,25 @@ _SCHEMA_WORDS = {
     "URL say, or 1h",
     "url_variable": "Environment variable that env.py reads the URL from, where revisions run "
     "through it",
+    "lint": "What becomes of findings in pending revisions: off, report, refuse (an error stops "
+    "up); empty takes what the environment says",
+    "lint_levels": "Levels of rules that differ from their own, by rule: error, warning, note, off",
+    "since": "Commit, tag or branch of the previous release, whose revisions are history to lint; "
+    "empty takes the commit that the ledger knows",
+    "rehearse": "Whether previews run what is pending on a throwaway server first; empty takes "
+    "what the environment says",
+    "rehearse_rows": "How many made-up rows a rehearsal puts into each table at the most",
+    "rehearse_timeout": "How long a rehearsal may take",
 }
 _SCHEMA_PRESETS = {
     "downgrade": {"dev": "refuse", "preview": "allow", "prod": "refuse"},
     "drift": {"dev": "report", "preview": "refuse", "prod": "refuse"},
+    "lint": {"dev": "report", "preview": "report", "prod": "refuse"},
+    "rehearse": {"dev": "false", "preview": "true", "prod": "false"},
+}
+_SCHEMA_TYPES: Mapping[str, Literal["integer", "object"]] = {
+    "lint_levels": "object",
+    "rehearse_rows": "integer",
 }
 _SCHEMA = (
     Key(
@@ -315,6 +330,8 @@ _SCHEMA = (
     *(
         Key(
             name=name,
+            type=_SCHEMA_TYPES.get(name, "string"),
+            span=(0, options.MOST_ROWS),
             default="" if name in _SCHEMA_PRESETS else default,
             description=_SCHEMA_WORDS[name],
             section="schema",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -119,7 +120,10 @@ def _settings(draft: Draft) -> Settings:
         admin_password_version=int(draft["adminPasswordVersion"]),
         access=_access(draft),
         migrations=draft.root / Path(draft["migrations"]).expanduser(),
-        schema=options.parse({key: draft[key] for key in options.DEFAULTS}),
+        schema=options.parse(
+            {key: draft[key] for key in options.DEFAULTS},
+            roles=tuple(filter(None, asdict(names.roles(draft)).values())),
+        ),
     )
 
 
