@@ -62,6 +62,8 @@ _UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 8
 _LONGEST = 2**31 - 1
 _DIGEST = re.compile(r"[0-9a-fA-F]{12,64}|")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+# Whatever else git may take for a commit: with a dash first it would be an option of git's.
+_COMMIT = re.compile(r"[^\s-]\S*|")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,6 +131,8 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
         found.append("approved_plan: is no digest; take the one that preview shows as approve")
     if not _VARIABLE.fullmatch(given["url_variable"]):
         found.append(f"url_variable: {given['url_variable']!r} is no name of a variable")
+    if not _COMMIT.fullmatch(given["since"]):
+        found.append(f"since: {given['since']!r} is no commit, tag or branch of git")
     rows = given["rehearse_rows"]
     if not (_NUMBER.fullmatch(rows) and int(rows) <= MOST_ROWS):
         found.append(f"rehearse_rows: {rows!r} is no number of rows; 0 to {MOST_ROWS}")

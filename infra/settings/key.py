@@ -43,6 +43,8 @@ class Key:
         beside: The one integer outside the span that is taken too, and what it means.
         secret: Whether it is refused where the engine doesn't know it as a secret.
         presets: Its value by environment where the stack gives none.
+        variable: The environment variable whose text stands in where the stack gives none; it goes
+            before the presets.
         targets: The targets where it does something; empty for all.
     """
 
@@ -57,6 +59,7 @@ class Key:
     beside: int | None = None
     secret: bool = False
     presets: Mapping[str, str] = field(default_factory=dict)
+    variable: str = ""
     targets: tuple[str, ...] = ()
 
 

@@ -315,6 +315,8 @@ _SCHEMA_PRESETS = {
     "lint": {"dev": "report", "preview": "report", "prod": "refuse"},
     "rehearse": {"dev": "false", "preview": "true", "prod": "false"},
 }
+# What whoever starts a preview knows and a stack's file can't: that it is a pull request's.
+_SCHEMA_VARIABLES = {"since": "GROUNDWORK_SINCE", "rehearse": "GROUNDWORK_REHEARSE"}
 _SCHEMA_TYPES: Mapping[str, Literal["integer", "object"]] = {
     "lint_levels": "object",
     "rehearse_rows": "integer",
@@ -337,6 +339,7 @@ _SCHEMA = (
             section="schema",
             choices=options.CHOICES.get(name, ()),
             presets=_SCHEMA_PRESETS.get(name, {}),
+            variable=_SCHEMA_VARIABLES.get(name, ""),
         )
         for name, default in options.DEFAULTS.items()
     ),

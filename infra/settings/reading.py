@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import difflib
+import os
 from dataclasses import asdict
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from infra.schema import options
@@ -19,6 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
 __all__ = ["load", "parse"]
+
+_NO_VARIABLES: Mapping[str, str] = MappingProxyType({})
 
 
 def load() -> Settings:
@@ -42,11 +46,15 @@ def load() -> Settings:
         if key.startswith(prefix)
     }
     secrets = {key.removeprefix(prefix) for key in get_config_secret_keys_env()}
-    return parse(given, root=Path.cwd(), secrets=secrets)
+    return parse(given, root=Path.cwd(), secrets=secrets, variables=os.environ)
 
 
 def parse(
-    given: Mapping[str, str], *, root: Path, secrets: Collection[str] | None = None
+    given: Mapping[str, str],
+    *,
+    root: Path,
+    secrets: Collection[str] | None = None,
+    variables: Mapping[str, str] = _NO_VARIABLES,
 ) -> Settings:
     """Turn configuration into settings.
 
@@ -54,11 +62,12 @@ def parse(
         given: Texts by key, without the namespace; a missing one has its default.
         root: The project's folder, to which relative paths refer.
         secrets: The keys whose values the engine knows as secret; None where nobody knows.
+        variables: The environment variables, some of which stand in for keys that are not set.
 
     Raises:
         SettingsError: At least one mistake.
     """
-    draft = Draft(given, root=root)
+    draft = Draft(given, root=root, variables=variables)
     for name in given:
         if name not in KEYS:
             draft.refuse(name, _unknown(name))
