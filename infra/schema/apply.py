@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from infra.schema.model import History, Plan
+    from infra.schema.running.watch import Watch
 
 __all__ = ["Outcome", "Terms", "run"]
 
@@ -49,6 +50,7 @@ class Terms:
             failure or a lost connection.
         pause: Seconds before the second try, half as much up or down; twice that before the third.
         reconnect: Seconds to try for after a lost connection.
+        deadline: Seconds that the whole run may take; None for any time.
     """
 
     url: str
@@ -62,6 +64,7 @@ class Terms:
     tries: int = 5
     pause: float = 0.5
     reconnect: float = 60.0
+    deadline: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +93,7 @@ def run(
     *,
     progress: Callable[[Progress], None] = lambda _: None,
     cancelled: Callable[[], bool] = lambda: False,
+    watch: Watch | None = None,
 ) -> Outcome:
     """Run a plan, and record the catalog; of a plan without steps, the catalog alone.
 
@@ -99,8 +103,10 @@ def run(
         terms: Where and how.
         progress: Told what happens; inside of an event loop, so that it should not take long.
         cancelled: Asked before each revision whether to stop; the same.
+        watch: Looks on.
 
     Raises:
+        LateError: The deadline came.
         LiveError: No connection, or it did not come back.
         LockedError: Another run holds the lock.
         MovedError: The database is not where the plan begins, or was moved meanwhile.
@@ -108,7 +114,7 @@ def run(
         StoppedError: `cancelled` said so.
         MigrationError: A revision failed.
     """
-    return asyncio.run(_Run(plan, history, terms, progress, cancelled).run())
+    return asyncio.run(_Run(plan, history, terms, progress, cancelled, watch).run())
 
 
 class _Run:
@@ -121,6 +127,7 @@ class _Run:
         terms: Terms,
         progress: Callable[[Progress], None],
         cancelled: Callable[[], bool],
+        watch: Watch | None,
     ) -> None:
         """Know everything; nothing happens yet."""
         self._plan = plan
@@ -128,6 +135,8 @@ class _Run:
         self._terms = terms
         self._progress = progress
         self._cancelled = cancelled
+        self._watch = watch
+        self._current: Step | None = None
         self._applied: list[str] = []
         self._heads = plan.before
         identity = Identity(
@@ -139,29 +148,44 @@ class _Run:
             history,
             lock_timeout=terms.lock_timeout,
             statement_timeout=terms.statement_timeout,
+            watch=watch,
         )
         self._online = Online(
             self._session,
             folder=terms.folder,
             variable=terms.variable,
             timeouts=(terms.lock_timeout, terms.statement_timeout),
+            watch=watch,
         )
 
     async def run(self) -> Outcome:
-        """Run it all."""
-        begin = time.monotonic()
+        """Run it all, within the deadline."""
+        limit = asyncio.timeout(self._terms.deadline)
         try:
-            await self._session.open(
-                seconds=self._terms.lock_wait, kept=self._kept(), waiting=self._wait_for
-            )
-            await self._prepare()
-            await self._stamp()
-            for number, step in enumerate(self._plan.steps, start=1):
-                await self._step(number, step)
-            warnings = await self._record()
+            async with limit:
+                return await self._run()
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            raise failures.late(
+                self._current, self._session.running, self._terms.deadline, self._kept()
+            ).having(self._applied) from exc
         finally:
             await self._online.close()
             await self._session.close()
+            if self._watch:
+                await self._watch.close()
+
+    async def _run(self) -> Outcome:
+        begin = time.monotonic()
+        await self._session.open(
+            seconds=self._terms.lock_wait, kept=self._kept(), waiting=self._wait_for
+        )
+        await self._prepare()
+        await self._stamp()
+        for number, step in enumerate(self._plan.steps, start=1):
+            await self._step(number, step)
+        warnings = await self._record()
         return Outcome(
             heads=self._heads,
             applied=tuple(self._applied),
@@ -270,9 +294,15 @@ class _Run:
             direction=step.direction,
         )
         self._progress(told)
+        self._current = step
+        if self._watch:
+            await self._watch.begin(step)
+            self._session.remark(self._watch.mark)
         begin = time.monotonic()
         attempt = self._online.run if step.script.live else self._compiled
         await self._attempts(step, attempt, told)
+        if self._watch:
+            await self._watch.end(step)
         self._applied.append(step.revision)
         self._heads = step.after
         self._progress(replace(told, state="done", seconds=time.monotonic() - begin))
@@ -292,6 +322,8 @@ class _Run:
         if not self._session.lock.held and await self._settled(step, stamped=stamped):
             return
         for tries in range(1, self._terms.tries + 1):
+            if self._watch:
+                self._watch.attempt()
             try:
                 await attempt(step)
             except Failure as failure:

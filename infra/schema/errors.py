@@ -19,6 +19,7 @@ __all__ = [
     "EditedRevisionError",
     "HeadsError",
     "HistoryError",
+    "LateError",
     "LedgerError",
     "LedgerMismatchError",
     "LiveError",
@@ -29,6 +30,7 @@ __all__ = [
     "NotApprovedError",
     "PlanError",
     "PlanMovedError",
+    "RehearsalError",
     "StoppedError",
     "TargetError",
     "UnknownRevisionError",
@@ -71,6 +73,10 @@ class MigrationError(GroundworkError):
 
 class StoppedError(MigrationError):
     """The run was asked to stop, and did between two revisions."""
+
+
+class LateError(MigrationError):
+    """The run did not end within its deadline."""
 
 
 class MovedError(MigrationError):
@@ -178,3 +184,7 @@ class DriftError(PlanError):
 
 class NotApprovedError(PlanError):
     """The plan is not the one that was approved."""
+
+
+class RehearsalError(GroundworkError):
+    """A plan could not be rehearsed; the database itself is as it was."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from infra.schema.running.versions import VersionTable
 
 __all__ = [
+    "COUNTED",
     "MARK",
     "PROLOGUE",
     "RESET",
@@ -31,10 +32,10 @@ RESET = ("RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL")
 """Takes back what an earlier revision has set for the session; the startup values return."""
 
 MARK = "groundwork: next"
-_MARK = f"DO {literal(f'BEGIN RAISE INFO {literal(MARK)}; END')}"
+COUNTED = f"DO {literal(f'BEGIN RAISE INFO {literal(MARK)}; END')}"
 # PostgreSQL says where in a text a syntax error is, and nothing of an error at run time. It sends
 # an INFO at once, whatever client_min_messages is, and the count of these tells the statement.
-# Costs about 15 microseconds each.
+# Costs about 15 microseconds each. A watch puts more into it, behind the same words.
 
 PROLOGUE = 0
 """The number that stands for the statements of env.py; those of a revision count from 1."""
@@ -53,6 +54,7 @@ class Frame:
         lock_timeout: For each wait for a lock.
         statement_timeout: For each statement.
         missing: Whether the version table is still to be made.
+        mark: SQL that stands before each statement and after the last.
     """
 
     run: ledger.Run
@@ -63,19 +65,27 @@ class Frame:
     lock_timeout: str
     statement_timeout: str
     missing: bool = False
+    mark: str = COUNTED
 
 
 class Text:
-    """Statements joined into one text, each found again by its place in it."""
+    """Statements joined into one text, each found again by its place in it.
 
-    def __init__(self, *statements: str) -> None:
-        """Begin with statements of our own."""
+    Attributes:
+        statements: Those that are numbered, by number.
+        stands_alone: Whether it is one statement, which bears no transaction around it.
+    """
+
+    def __init__(self, *statements: str, mark: str = COUNTED) -> None:
+        """Begin with statements of our own; `mark` is sent around each that is numbered."""
+        self._mark_sql = mark
         self._pieces: list[str] = []
         self._length = 0
         self._starts: list[int] = []
         self._numbers: list[int | None] = []
         self._marks: list[int | None] = [None]
         self.statements: dict[int, str] = {}
+        self.stands_alone = False
         self.add(statements)
 
     @classmethod
@@ -84,6 +94,7 @@ class Text:
         text = cls()
         text._pieces, text._starts = [statement], [0]
         text._numbers, text._marks = [number], [number]
+        text.stands_alone = True
         if number is not None:
             text.statements[number] = statement
         return text
@@ -118,7 +129,7 @@ class Text:
 
     def _mark(self, number: int | None) -> None:
         self._marks.append(number)
-        self._add(_MARK, None)
+        self._add(self._mark_sql, None)
 
     def _add(self, statement: str, number: int | None) -> None:
         # Ended on a line of its own, since a statement may end with a comment.
@@ -149,7 +160,7 @@ def transaction(
         start: "fresh" begins as a new session would, and sends env.py's prologue; "lasting" too,
             with timeouts that hold beyond this transaction; "on" goes on as the session is.
     """
-    text = Text(*(RESET if start != "on" else ()), "BEGIN")
+    text = Text(*(RESET if start != "on" else ()), "BEGIN", mark=frame.mark)
     if start != "on":
         text.add(timeouts(frame, local=start == "fresh"))
         text.add_numbered([(PROLOGUE, statement) for statement in frame.prologue])

@@ -5,14 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from infra.schema.errors import MigrationError, MovedError
+from infra.schema.errors import LateError, MigrationError, MovedError
 from infra.schema.running.versions import MOVED
 from infra.schema.statements.sql import first_line
 
 if TYPE_CHECKING:
     from infra.schema.model import Step
 
-__all__ = ["AGAIN", "Failure", "Reason", "dropped", "failed", "heads", "moved", "read"]
+__all__ = ["AGAIN", "Failure", "Reason", "dropped", "failed", "heads", "late", "moved", "read"]
 
 AGAIN = frozenset({"55P03", "40P01", "40001"})
 """SQLSTATEs after which the same revision may succeed: lock_timeout, deadlock, serialization."""
@@ -114,6 +114,31 @@ def failed(step: Step, reason: Reason, *, kept: str, tries: int, place: str) -> 
     lines += [f"HINT: {reason.hint}"] if reason.hint else []
     lines += [f"{_undone(step)} {kept}", _next(step, reason)]
     return MigrationError("\n".join(lines), revision=step.revision, sqlstate=reason.sqlstate)
+
+
+def late(
+    step: Step | None, running: tuple[int, str] | None, seconds: float | None, kept: str
+) -> LateError:
+    """Word that a run was ended at its deadline.
+
+    Args:
+        step: Where it was; None before the first.
+        running: The statement that had not ended; None where it was the revision's own code.
+        seconds: The deadline.
+        kept: What the run had finished before.
+    """
+    if step is None:
+        where = "before the first revision"
+    elif running is None or step.script.live:
+        where = f"in revision {step.revision}, which runs live: its code, or what it sent"
+    else:
+        number, statement = running
+        where = f"in revision {step.revision}, statement {number}: {first_line(statement)}"
+    return LateError(
+        f"Not finished after {seconds or 0:g} s, and ended {where}. {kept} Look for a wait or a"
+        " loop in it, or allow more time.",
+        revision=step.revision if step else "",
+    )
 
 
 def moved(planned: tuple[str, ...], found: tuple[str, ...], *, kept: str, place: str) -> MovedError:

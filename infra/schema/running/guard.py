@@ -15,6 +15,7 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy import event
 
 from infra.schema.running import indexes
+from infra.schema.running.records import Records
 from infra.schema.statements.sql import array, literal
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class Order:
         own: Timeouts that the revision declares, by name.
         run: Timeouts chosen for the whole run, by name; env.py's own go before them, and without
             them what the role or the URL says.
+        question: SQL that is asked around each statement, for whoever looks on; "" for nobody.
     """
 
     revision: str
@@ -70,6 +72,7 @@ class Order:
     done: str
     own: Mapping[str, str]
     run: Mapping[str, str]
+    question: str = ""
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Order:
@@ -83,6 +86,7 @@ class Guarded(EnvironmentContext):
 
     Attributes:
         finished: Whether the revision ran, its ledger row beside it; nobody has committed it yet.
+        records: What it sent, where somebody looks on.
     """
 
     def __init__(self, config: Config, scripts: ScriptDirectory, order: Order) -> None:
@@ -101,6 +105,7 @@ class Guarded(EnvironmentContext):
         self._patient = False
         self._busy = False
         self.finished = False
+        self.records = Records(order.question, _scalar)
 
     def configure(self, *args: Any, **kwargs: Any) -> None:
         """Take what env.py says, and add what keeps the ledger true."""
@@ -153,6 +158,7 @@ class Guarded(EnvironmentContext):
             connection.commit()
         event.listen(connection, "before_cursor_execute", self._before)
         event.listen(connection, "after_cursor_execute", self._after)
+        self.records.listen(connection)
 
     def _compare(self, context: MigrationContext) -> None:
         """Refuse a version table in which nobody else would find the revision."""
@@ -232,9 +238,20 @@ class Guarded(EnvironmentContext):
                 f" {', '.join(order.before) or 'base'}."
             )
         script = self._scripts.get_revision(order.revision)
-        if order.direction == "up":
-            return [MigrationStep.upgrade_from_script(self._scripts.revision_map, script)]
-        return [MigrationStep.downgrade_from_script(self._scripts.revision_map, script)]
+        made = (
+            MigrationStep.upgrade_from_script
+            if order.direction == "up"
+            else MigrationStep.downgrade_from_script
+        )
+        step = made(self._scripts.revision_map, script)
+        run = step.migration_fn
+
+        def noted(**options: Any) -> None:
+            with self.records.noting():
+                run(**options)
+
+        step.migration_fn = noted
+        return [step]
 
     def _note(self, connection: Connection | None) -> None:
         """Write the ledger's row, in the transaction of the revision and of its version."""

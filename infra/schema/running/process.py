@@ -18,6 +18,7 @@ from infra.schema.running.failures import Failure, Reason
 if TYPE_CHECKING:
     from infra.schema.model import Step
     from infra.schema.running.session import Session
+    from infra.schema.running.watch import Watch
 
 __all__ = ["Online"]
 
@@ -43,7 +44,13 @@ class Online:
     """The process: started for the first revision that needs it, and kept for the others."""
 
     def __init__(
-        self, session: Session, *, folder: Path, variable: str, timeouts: tuple[str, str]
+        self,
+        session: Session,
+        *,
+        folder: Path,
+        variable: str,
+        timeouts: tuple[str, str],
+        watch: Watch | None = None,
     ) -> None:
         """Know what to start; nothing is started yet.
 
@@ -52,11 +59,13 @@ class Online:
             folder: The Alembic directory.
             variable: The environment variable that env.py reads its URL from.
             timeouts: lock_timeout and statement_timeout of the run; empty where none was chosen.
+            watch: Told what was sent.
         """
         self._session = session
         self._folder = folder
         self._variable = variable
         self._timeouts = timeouts
+        self._watch = watch
         self._process: asyncio.subprocess.Process | None = None
         self._noise: deque[str] = deque(maxlen=_NOISE_LINES)
         self._listener: asyncio.Task[None] | None = None
@@ -71,6 +80,8 @@ class Online:
         if self._process is None or self._process.returncode is not None:
             await self._start()
         answer = await self._ask(self._order(step))
+        if self._watch:
+            self._watch.ran(answer.get("sent", ()))
         if "error" in answer:
             raise Failure(Reason(**answer["error"]))
         heads = await self._session.heads()
@@ -181,4 +192,5 @@ class Online:
             "done": ledger.event(frame.run, step),
             "own": {"lock_timeout": step.lock_timeout, "statement_timeout": step.statement_timeout},
             "run": dict(zip(names, self._timeouts, strict=True)),
+            "question": self._watch.question if self._watch else "",
         }

@@ -12,7 +12,16 @@ from infra.schema import catalog, ledger, unreached
 from infra.schema.dsn import place
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError
 from infra.schema.running import connecting, failures
-from infra.schema.running.compose import MARK, PROLOGUE, RESET, Frame, Text, keep, timeouts
+from infra.schema.running.compose import (
+    COUNTED,
+    MARK,
+    PROLOGUE,
+    RESET,
+    Frame,
+    Text,
+    keep,
+    timeouts,
+)
 from infra.schema.running.connecting import Lock
 from infra.schema.running.versions import WIDTH, VersionTable
 from infra.schema.statements.sql import first_line, identifier
@@ -21,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from infra.schema.model import History, Step
+    from infra.schema.running.watch import Watch
 
 __all__ = ["Identity", "Session"]
 
@@ -69,6 +79,7 @@ class Session:
         *,
         lock_timeout: str,
         statement_timeout: str,
+        watch: Watch | None = None,
     ) -> None:
         """Know where to connect; nothing happens yet."""
         self.url = url
@@ -80,7 +91,9 @@ class Session:
         self._frame: Frame | None = None
         self._work: Any = None
         self._lock: Lock | None = None
+        self._text = Text()
         self._marks = 0
+        self._watch = watch
 
     @property
     def frame(self) -> Frame:
@@ -177,7 +190,9 @@ class Session:
         Raises:
             Failure: It did not succeed; where the connection was lost, nobody knows.
         """
-        self._marks = 0
+        self._text, self._marks = text, 0
+        if self._watch:
+            await self._watch.sends(text)
         try:
             await self._work.execute(text.sql)
         except Exception as exc:
@@ -188,6 +203,8 @@ class Session:
             if number is None:
                 raise failure from exc
             raise failure.at(number, text.statements[number]) from exc
+        if self._watch:
+            await self._watch.sent(text)
 
     async def fetch(self, sql: str, *values: Any) -> Any:
         """Ask for the first column of the first row.
@@ -240,6 +257,16 @@ class Session:
         if self.frame.missing:
             return WIDTH
         return int(await self.fetch(self.frame.table.width))
+
+    def remark(self, mark: str) -> None:
+        """Take other SQL between statements from here on."""
+        self._frame = replace(self.frame, mark=mark)
+
+    @property
+    def running(self) -> tuple[int, str] | None:
+        """The number and the text of the statement at work; None where it is none of a revision."""
+        number = self._text.number_after(self._marks)
+        return None if number is None else (number, self._text.statements[number])
 
     def made(self) -> None:
         """Note that the version table is there now."""
@@ -340,6 +367,7 @@ class Session:
             role=facts["role"],
             acting=acting["role"],
             missing=await self._work.fetchval(table.width) is None,
+            mark=self._watch.mark if self._watch else COUNTED,
             **{
                 name: value or ("" if name in facts["own"] else defaults[name])
                 for name, value in self._timeouts.items()
@@ -376,5 +404,8 @@ class Session:
 
     def _count(self, _connection: Any, message: Any) -> None:
         """Hear how far a text has come."""
-        if message.message == MARK:
+        if message.message.startswith(MARK):
             self._marks += 1
+            if self._watch:
+                number = self._text.number_after(self._marks)
+                self._watch.heard(number, message.message.removeprefix(MARK))

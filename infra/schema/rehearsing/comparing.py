@@ -1,0 +1,55 @@
+"""Compares the models of a project with a database, through its own env.py, in a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+__all__ = ["compare"]
+
+_ROOT = Path(__file__).parents[3]
+
+
+def compare(
+    url: str, *, folder: Path, variable: str, seconds: float | None
+) -> tuple[tuple[str, ...], str]:
+    """Ask autogenerate what is different.
+
+    Args:
+        url: libpq URL of the database.
+        folder: The Alembic directory.
+        variable: The environment variable that its env.py reads its URL from.
+        seconds: How long it may take; None for any time.
+
+    Returns:
+        The differences, a line each, and why there was no comparison; one of them is empty.
+    """
+    task = {
+        "folder": str(folder.absolute()),
+        "variable": variable,
+        "url": url,
+        "parent": os.getpid(),
+    }
+    try:
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.schema.online"],
+            check=False,
+            capture_output=True,
+            input=f"{json.dumps(task)}\n{json.dumps({'compare': True})}\n".encode(),
+            cwd=_ROOT,
+            timeout=seconds,
+        )
+    except subprocess.TimeoutExpired:
+        return (), "it took longer than the rehearsal may take"
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        return (), said[0] if said else f"Alembic's process ended with status {done.returncode}"
+    if "differs" in answer:
+        return tuple(answer["differs"]), ""
+    return (), answer.get("uncompared") or answer["error"]["text"]

@@ -1,0 +1,207 @@
+"""Measures a run on a throwaway server: statements, locks, WAL, what was written anew."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from infra.schema.rehearsing import held, moments, relations
+from infra.schema.rehearsing.moments import Moment, Work
+from infra.schema.rehearsing.sampler import Sampler
+from infra.schema.review import Rehearsed, Sent
+from infra.schema.running.compose import MARK
+from infra.schema.statements import losses
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from infra.schema.model import Step
+    from infra.schema.rehearsing.relations import Relations
+    from infra.schema.running.compose import Text
+
+__all__ = ["Measure"]
+
+_CLOSE_SECONDS = 5.0
+_FIRST_OID = 16384  # of what is not PostgreSQL's own
+_WAL = "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::int8"
+
+# The server's own clock, so that the way back and forth is in no statement's time; `from` and `to`
+# stand at both ends, so that the question isn't either.
+_ANSWER = """
+pg_catalog.json_build_object(
+    'from', extract(epoch FROM {begun}),
+    'wal', pg_catalog.pg_wal_lsn_diff(pg_catalog.pg_current_wal_insert_lsn(), '0/0')::int8,
+    'locks', (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(relation::int8, mode))
+              FROM pg_catalog.pg_locks
+              WHERE locktype = 'relation' AND granted AND pid = pg_catalog.pg_backend_pid()
+                  AND relation BETWEEN {first} AND {newest}
+                  AND database = (SELECT oid FROM pg_catalog.pg_database
+                                  WHERE datname = pg_catalog.current_database())),
+    'to', extract(epoch FROM pg_catalog.clock_timestamp()))::pg_catalog.text
+"""
+_MARK = """DO $groundwork$
+DECLARE begun pg_catalog.timestamptz := pg_catalog.clock_timestamp();
+BEGIN
+    RAISE INFO '{mark}%', {answer};
+END $groundwork$"""
+# Materialized, so that the first clock is read before the second one.
+_QUESTION = """
+WITH begun AS MATERIALIZED (SELECT pg_catalog.clock_timestamp() AS at) SELECT {answer} FROM begun
+"""
+
+
+class Measure:
+    """Looks on while a plan runs.
+
+    Attributes:
+        steps: What was seen of each step, in order; one that failed is among them, without an end.
+        mark: See `infra.schema.running.watch.Watch`.
+        question: The same.
+    """
+
+    def __init__(
+        self,
+        connect: Mapping[str, Any],
+        *,
+        version_table: str,
+        rows: Mapping[str, int],
+        sizes: Mapping[str, int],
+    ) -> None:
+        """Know where to look; nothing happens yet.
+
+        Args:
+            connect: Arguments of asyncpg.connect that lead to the database as a superuser.
+            version_table: Alembic's table, as SQL writes it.
+            rows: Rows of the real tables, by name.
+            sizes: Their sizes in bytes.
+        """
+        self.steps: list[Rehearsed] = []
+        self.mark = self.question = ""
+        self._connect = connect
+        self._version_table = version_table
+        self._rows, self._sizes = rows, sizes
+        self._connection: Any = None
+        self._sampler: Sampler | None = None
+        self._step: Step | None = None
+        self._before: Relations = {}
+        self._newest = 0
+        self._works: list[Work] = []
+        self._begun, self._wal = 0.0, 0
+
+    async def begin(self, step: Step) -> None:
+        """See what is there before a step."""
+        if self._connection is None:
+            import asyncpg  # noqa: PLC0415 - whoever runs a plan has loaded it
+
+            self._connection = await asyncpg.connect(**self._connect)
+            self._sampler = Sampler(await asyncpg.connect(**self._connect))
+        self._step, self._works = step, []
+        self._before = await relations.read(self._connection, version_table=self._version_table)
+        self._newest = max(self._before, default=_FIRST_OID)
+        answer = {"first": _FIRST_OID, "newest": self._newest}
+        mark = _ANSWER.format(begun="begun", **answer)
+        self.mark = _MARK.format(mark=MARK, answer=mark)
+        self.question = _QUESTION.format(answer=_ANSWER.format(begun="at", **answer))
+        self._wal = await self._connection.fetchval(_WAL)
+        self._begun = time.monotonic()
+        if step.script.live and self._sampler:
+            self._sampler.start(self._newest, pause=0.001)
+
+    def attempt(self) -> None:
+        """Forget what a try before this one did."""
+        self._works = []
+
+    async def sends(self, text: Text) -> None:
+        """Note that a text goes out; one that stands alone is watched from outside."""
+        if not text.statements:
+            return
+        alone = text.stands_alone
+        work = Work(statements=text.statements, alone=alone, begun=time.monotonic())
+        if alone and self._sampler:
+            work.wal = await self._connection.fetchval(_WAL)
+            self._sampler.start(self._newest)
+            work.begun = time.monotonic()
+        self._works.append(work)
+
+    def heard(self, number: int | None, said: str) -> None:
+        """Note a moment."""
+        if self._works and said:
+            self._works[-1].moments.append(Moment.of(number, time.monotonic(), json.loads(said)))
+
+    async def sent(self, text: Text) -> None:
+        """Note that a text is done."""
+        if not text.statements or not self._works:
+            return
+        work = self._works[-1]
+        work.ended = time.monotonic()
+        if work.alone and self._sampler:
+            await self._sampler.stop()
+            work.wal = await self._connection.fetchval(_WAL) - work.wal
+
+    def ran(self, records: Sequence[dict[str, Any]]) -> None:
+        """Take what a live revision has noted of itself."""
+        self._works = moments.works(records)
+
+    async def end(self, step: Step) -> None:
+        """See what a step has changed."""
+        await self._finish(step, failed=False)
+
+    async def close(self) -> None:
+        """Note a step that did not come to its end, and let go."""
+        if self._connection is None:
+            return
+        if self._step is not None:
+            await self._finish(self._step, failed=True)
+        await self._connection.close(timeout=_CLOSE_SECONDS)
+        if self._sampler:
+            await self._sampler.connection.close(timeout=_CLOSE_SECONDS)
+        self._connection = self._sampler = None
+
+    async def _finish(self, step: Step, *, failed: bool) -> None:
+        seconds = time.monotonic() - self._begun
+        if self._sampler:
+            await self._sampler.stop()
+        self._step = None
+        after = await relations.read(self._connection, version_table=self._version_table)
+        wal = await self._connection.fetchval(_WAL) - self._wal
+        sent = [each for work in self._works for each in _sent(work)]
+        names = {oid: one.name for oid, one in self._before.items() if not one.index}
+        tables = list(relations.replaced(self._before, after))
+        emptied = _emptied(tables, sent)
+        self.steps.append(
+            Rehearsed(
+                revision=step.revision,
+                direction=step.direction,
+                seconds=seconds,
+                wal=wal,
+                sent=tuple(sent),
+                locks=held.locks(self._works, names, self._sampler, live=bool(step.script.live)),
+                rewritten=relations.rewritten(tables, emptied, self._rows, self._sizes),
+                emptied=tuple(sorted(emptied)),
+                built=() if failed else relations.built(self._before, after),
+            )
+        )
+
+
+def _sent(work: Work) -> list[Sent]:
+    """Give the statements of a text that came to their end; env.py's own are not the revision's."""
+    if work.alone:
+        ((number, sql),) = work.statements.items()
+        seconds = (work.ended or time.monotonic()) - work.begun
+        return [Sent(sql=sql, seconds=seconds, wal=work.wal)] if number else []
+    return [
+        Sent(
+            sql=work.statements[moment.number],
+            seconds=max(following.begun - moment.ended, 0.0),
+            wal=following.wal - moment.wal,
+        )
+        for moment, following in zip(work.moments, work.moments[1:], strict=False)
+        if moment.number
+    ]
+
+
+def _emptied(tables: Sequence[relations.Relation], sent: Sequence[Sent]) -> set[str]:
+    """Tell which tables were truncated: that gives a new file as well as a rewrite does."""
+    lost = {held.bare(loss.relation) for loss in losses.named(each.sql for each in sent)}
+    return {table.name for table in tables if held.bare(table.name) in lost}

@@ -1,0 +1,77 @@
+"""Looks at a server's locks again and again, for statements that can't be stopped between."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Sampler"]
+
+_QUERY = """
+SELECT relation::int8 AS oid, mode
+FROM pg_catalog.pg_locks
+WHERE locktype = 'relation' AND granted AND pid <> pg_backend_pid()
+    AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
+    AND relation BETWEEN 16384 AND $1
+"""
+
+Key = tuple[int, str]
+
+
+class Sampler:
+    """Polls as fast as the server answers, while it is on.
+
+    The server is there for the rehearsal alone, so that every lock on it is the rehearsal's.
+
+    Attributes:
+        connection: Of asyncpg; it does nothing else.
+    """
+
+    def __init__(self, connection: Any) -> None:
+        """Take over a connection of asyncpg."""
+        self.connection = connection
+        self._task: asyncio.Task[None] | None = None
+        self._on = False
+        self._seen: dict[Key, list[tuple[float, float]]] = {}
+
+    def start(self, newest: int, *, pause: float = 0.0) -> None:
+        """Begin to look.
+
+        Args:
+            newest: The largest oid to look at; what came later nobody else knows.
+            pause: Seconds between two looks.
+        """
+        self._seen, self._on = {}, True
+        self._task = asyncio.create_task(self._poll(newest, pause))
+
+    async def stop(self) -> None:
+        """End it, once the look that is under way has its answer."""
+        self._on = False  # not cancelled: that would cost the connection
+        task, self._task = self._task, None
+        if task is not None:
+            await task
+
+    def within(self, begun: float, ended: float) -> Iterator[tuple[Key, float, float]]:
+        """Give the locks seen between two times: when each was seen first and last in a row."""
+        for key, spans in self._seen.items():
+            for first, last in spans:
+                if first <= ended and last >= begun:
+                    yield key, max(first, begun), last
+
+    async def _poll(self, newest: int, pause: float) -> None:
+        before: set[Key] = set()
+        while self._on:
+            rows = await self.connection.fetch(_QUERY, newest)
+            now, keys = time.monotonic(), {(row["oid"], row["mode"]) for row in rows}
+            for key in keys:
+                spans = self._seen.setdefault(key, [])
+                if key in before:
+                    spans[-1] = (spans[-1][0], now)
+                else:
+                    spans.append((now, now))
+            before = keys
+            await asyncio.sleep(pause)
