@@ -11,12 +11,13 @@ from infra.schema.model import Catalog, Drift
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["FORMAT", "comparable", "compare", "read", "worded"]
+__all__ = ["FORMAT", "comparable", "compare", "read", "schemas", "worded"]
 
 FORMAT = 1
 """Raised with every change to names or definitions: catalogs of two formats aren't compared."""
 
 _QUERY = Path(__file__).with_suffix(".sql")
+_END_OF_SCOPE = ",\n-- End of the scope.\n"
 
 # What changes how PostgreSQL words a definition, set to what every session gets here. JIT would
 # take longer to compile this query than the query takes.
@@ -61,21 +62,43 @@ async def read(
     Raises:
         asyncpg.PostgresError: PostgreSQL refused, as when the schema is changing meanwhile.
     """
+    query = _QUERY.read_text(encoding="utf-8")
+    rows = await _fetch(connection, query, version_table, version_schema)
+    return Catalog(format=FORMAT, objects={name: _settled(text) for name, text in rows})
+
+
+async def schemas(
+    connection: Any, *, version_table: str = "alembic_version", version_schema: str = ""
+) -> tuple[str, ...]:
+    """List the schemas that `read` looks at, by their bare names, sorted.
+
+    Args:
+        connection: As for `read`.
+        version_table: As for `read`.
+        version_schema: As for `read`.
+
+    Raises:
+        asyncpg.PostgresError: As for `read`.
+    """
+    scope, _, _ = _QUERY.read_text(encoding="utf-8").partition(_END_OF_SCOPE)
+    query = f"{scope} SELECT nspname::text FROM scope ORDER BY 1"  # noqa: S608 - our own file
+    return tuple(row[0] for row in await _fetch(connection, query, version_table, version_schema))
+
+
+async def _fetch(connection: Any, query: str, version_table: str, version_schema: str) -> list[Any]:
     from infra.schema import ledger  # noqa: PLC0415 - comparing needs no ledger
 
     # By hand, since asyncpg's own transactions do not nest in one that was begun as SQL.
     begin, end = _INSIDE if connection.is_in_transaction() else _OUTSIDE
     try:
         await connection.execute(begin + _SETTINGS)
-        rows = await connection.fetch(
-            _QUERY.read_text(encoding="utf-8"), version_table, version_schema, ledger.SCHEMA
-        )
+        rows = await connection.fetch(query, version_table, version_schema, ledger.SCHEMA)
     except Exception:  # not where it was cancelled: nobody would wait for that to come through
         if not connection.is_closed():
             await connection.execute(end)
         raise
     await connection.execute(end)  # the settings go with it
-    return Catalog(format=FORMAT, objects={name: _settled(text) for name, text in rows})
+    return list(rows)
 
 
 # `x IN ('a', 'b')` on a varchar is worded in one way when it was written and in another after a

@@ -22,7 +22,7 @@ migrator AS MATERIALIZED (
 ),
 -- Where migrations work. A superuser may create everywhere, so for it only what it owns counts.
 scope AS MATERIALIZED (
-    SELECT n.oid, n.nspowner, n.nspacl, quote_ident(n.nspname) AS name
+    SELECT n.oid, n.nspname, n.nspowner, n.nspacl, quote_ident(n.nspname) AS name
     FROM pg_namespace n, migrator m, place
     WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', $3::text)
       AND (n.nspname = place.home
@@ -36,6 +36,7 @@ scope AS MATERIALIZED (
                       WHERE d.classid = 'pg_namespace'::regclass AND d.objid = n.oid
                         AND d.deptype = 'e')
 ),
+-- End of the scope.
 relation AS MATERIALIZED (
     SELECT c.*, scope.name AS schema, scope.name || '.' || quote_ident(c.relname) AS name
     FROM pg_class c JOIN scope ON scope.oid = c.relnamespace

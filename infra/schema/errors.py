@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from infra.schema.model import Drift
+    from infra.schema.review import Finding
 
 __all__ = [
     "AdoptionError",
@@ -22,6 +23,7 @@ __all__ = [
     "LateError",
     "LedgerError",
     "LedgerMismatchError",
+    "LintError",
     "LiveError",
     "LockedError",
     "MigrationError",
@@ -180,6 +182,19 @@ class DriftError(PlanError):
         """Keep the changes beside the message."""
         super().__init__(message)
         self.drift = drift
+
+
+class LintError(PlanError):
+    """Lint found errors in what is pending, and the stack refuses them.
+
+    Attributes:
+        findings: What it found.
+    """
+
+    def __init__(self, message: str, *, findings: tuple[Finding, ...]) -> None:
+        """Keep the findings beside the message."""
+        super().__init__(message)
+        self.findings = findings
 
 
 class NotApprovedError(PlanError):

@@ -58,12 +58,14 @@ class Throwaway:
         port: Its port.
         user: The superuser.
         password: The superuser's.
+        programs: What it was made with.
     """
 
     host: str
     port: int
     user: str
     password: str
+    programs: Binaries
 
     def url(self, *, user: str, database: str) -> str:
         """Give the libpq URL of a database on it, for a user that has the same password."""
@@ -95,7 +97,9 @@ def throwaway(
         password = password or secrets.token_urlsafe()
         Cluster(data=data, owner="groundwork/throwaway", account=account).make(programs, password)
         with _running(data, account, programs, password, settings) as port:
-            yield Throwaway(host=HOST, port=port, user=SUPERUSER, password=password)
+            yield Throwaway(
+                host=HOST, port=port, user=SUPERUSER, password=password, programs=programs
+            )
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

@@ -24,8 +24,7 @@ JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
 LEFT JOIN pg_catalog.pg_index i ON i.indexrelid = c.oid
 WHERE n.nspname !~ '^pg_' AND n.nspname NOT IN ('information_schema', $1::text)
     AND c.relkind IN ('r', 'p', 'm', 'v', 'S', 'f', 'i', 'I')
-    AND c.oid <> coalesce(to_regclass($2::text)::oid, 0)
-    AND coalesce(i.indrelid, 0) <> coalesce(to_regclass($2::text)::oid, 0)
+    AND coalesce(i.indrelid, c.oid) IS DISTINCT FROM to_regclass($2::text)::oid
 """
 _INDEXES = ("i", "I")
 _TABLES = ("r", "m")

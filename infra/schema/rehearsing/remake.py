@@ -1,0 +1,280 @@
+"""Remakes a live database on a throwaway server: everything that it is, nothing that it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import tempfile
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from infra.errors import GroundworkError
+from infra.schema import apply, catalog, ledger, live, plan
+from infra.schema.errors import RehearsalError
+from infra.schema.model import Catalog, Live, Policy
+from infra.schema.rehearsing import dumping, forwarder, making, surroundings
+from infra.schema.running import connecting
+from infra.schema.running.versions import VersionTable
+from infra.schema.statements.sql import identifier
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from infra.schema.model import History
+    from infra.schema.rehearsing.forwarder import Target
+    from infra.schema.rehearsing.surroundings import Surroundings
+    from infra.servers.throwaway import Throwaway
+
+__all__ = ["Remade", "empty", "remake"]
+
+_NAME = "groundwork rehearsal"
+_BEGIN = """
+BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
+SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s';
+"""
+_DIFFERENCES = 20
+_LONGEST = 80  # of a socket's folder: the kernel takes 107 bytes with the name
+_READABLE = """
+SELECT n.nspname::text AS schema, c.relname::text AS table,
+       has_schema_privilege(n.oid, 'USAGE') AS enters
+FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = ANY ($1::text[]) AND c.relkind IN ('r', 'p')
+  AND NOT (has_schema_privilege(n.oid, 'USAGE') AND has_table_privilege(c.oid, 'SELECT'))
+ORDER BY 1, 2
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Remade:
+    """A database on a throwaway server that is like the live one.
+
+    Attributes:
+        url: Its libpq URL, for the live server's login role, so that role settings act as there.
+        admin: The same database for a superuser.
+        base: What it is, in words: "the live schema, without its rows".
+        rows: Rows of each table of the live database by the planner's estimate, by name as in the
+            catalog without "table "; what was never analysed is not in it.
+        bytes: Size of each table there, without indexes and TOAST.
+        generated: Rows that were made up here, by table.
+        notes: What a reader should know, a line each: what could not be remade, for example.
+    """
+
+    url: str
+    admin: str
+    base: str
+    rows: Mapping[str, int] = field(default_factory=dict)
+    bytes: Mapping[str, int] = field(default_factory=dict)
+    generated: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """What was read from the live server.
+
+    Attributes:
+        around: Roles, schemas and so on.
+        scope: The schemas of the project.
+        unreadable: Tables in them that the role may not read, as schema and name.
+        target: How to get there again.
+    """
+
+    around: Surroundings
+    scope: tuple[str, ...]
+    unreadable: tuple[tuple[str, str], ...]
+    target: Target
+
+
+def remake(  # noqa: PLR0913 - where, what, and how much of it
+    server: Throwaway,
+    history: History,
+    there: Live,
+    url: str,
+    *,
+    folder: Path,
+    variable: str,
+    generate: int = 0,  # noqa: ARG001 - rows are still to be made up
+) -> Remade:
+    """Make a database like the live one; there, catalogs are read and nothing else is done.
+
+    PostgreSQL's pg_dump reads the definitions, never rows, in a transaction that can only read;
+    see `dumping.dump` for the locks that it takes. Where it can't, the files make the schema up
+    to the live heads, and a note says why.
+
+    Args:
+        server: An empty throwaway server.
+        history: The files.
+        there: What the live database says of itself, its catalog included.
+        url: The live database's.
+        folder: The Alembic directory, for revisions that run live.
+        variable: The environment variable that its env.py reads its URL from.
+        generate: How many rows to make up in each table at most; none for 0.
+
+    Raises:
+        LiveError: The live database can't be reached any more.
+        RehearsalError: It could not be remade.
+    """
+    with _private() as private:
+        seen, dumped, why = asyncio.run(_take(server, history, there, url, private))
+        server, notes = asyncio.run(making.surround(server, seen.around, there, whole=not dumped))
+        made = Remade(
+            url=server.url(user=seen.around.login, database=seen.around.name),
+            admin=server.url(user=server.user, database=seen.around.name),
+            base="the live schema, without its rows",
+        )
+        if dumped:
+            notes += asyncio.run(_fill(server, seen, history, there, dumped))
+        else:
+            _from_files(made, history, there, folder=folder, variable=variable, why=why)
+            base = "the schema that the files make up to the live revision, without rows"
+            made = replace(made, base=base)
+            notes = [f"pg_dump did not read the live schema: {why}. The files made it.", *notes]
+    notes += _differences(history, there, made)
+    return replace(made, notes=tuple(dict.fromkeys(notes)))
+
+
+def empty(server: Throwaway, history: History) -> Remade:
+    """Make a database with nothing in it but pgvector, where there is no live one yet.
+
+    Args:
+        server: A throwaway server.
+        history: The files, for the schema of their version table.
+    """
+    name = asyncio.run(making.plain(server, history))
+    url = server.url(user=server.user, database=name)
+    return Remade(url=url, admin=url, base="nothing")
+
+
+# -- reading ------------------------------------------------------------------------------
+
+
+@contextmanager
+def _private() -> Iterator[Path]:
+    """Make a folder that nobody else may enter, of a name that a socket's path has room for."""
+    folder = Path(tempfile.mkdtemp(prefix="groundwork-rehearsal-"))
+    if len(bytes(folder)) > _LONGEST:
+        folder.rmdir()
+        folder = Path(tempfile.mkdtemp(prefix="groundwork-rehearsal-", dir="/tmp"))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _take(
+    server: Throwaway, history: History, there: Live, url: str, private: Path
+) -> tuple[_Seen, Path | None, str]:
+    """Read what there is; gives the dump, or why there is none."""
+    connection = await connecting.connect(url, _NAME)
+    try:
+        seen = await _see(connection, history, there)
+    finally:
+        # Before pg_dump connects: the role may not have many connections.
+        await connecting.hang_up(connection)
+    try:
+        dumped = await dumping.dump(
+            seen.target,
+            server.programs,
+            private,
+            without=_left_out(seen),
+            role=there.role,
+        )
+    except dumping.DumpError as exc:
+        return seen, None, str(exc)
+    return seen, dumped, ""
+
+
+async def _see(connection: Any, history: History, there: Live) -> _Seen:
+    await connection.execute(_BEGIN)
+    await connection.execute(f"SET LOCAL ROLE {identifier(there.role)}")
+    around = await surroundings.read(connection)
+    scope = await catalog.schemas(
+        connection,
+        version_table=history.version_table,
+        version_schema=history.version_schema or there.schema,
+    )
+    unreadable = await connection.fetch(_READABLE, [*scope, ledger.SCHEMA])
+    await connection.execute("ROLLBACK")
+    return _Seen(
+        around=around,
+        scope=scope,
+        unreadable=tuple((row["schema"], row["table"]) for row in unreadable),
+        target=forwarder.target(connection),
+    )
+
+
+def _left_out(seen: _Seen) -> Iterator[tuple[str, str]]:
+    """Name what pg_dump is to leave out: other people's schemas, and what the role can't read."""
+    kept = {*seen.scope, ledger.SCHEMA}
+    for each in seen.around.schemas:
+        if each["name"] not in kept:
+            yield "schema", _pattern(each["name"])
+    for schema, table in seen.unreadable:
+        yield "table", f"{_pattern(schema)}.{_pattern(table)}"
+
+
+def _pattern(name: str) -> str:
+    """Write a name as a pattern that means itself, in a filter file."""
+    return identifier(name).replace("\\", "\\\\").replace("\n", "\\n").replace("\r", "\\r")
+
+
+# -- making -------------------------------------------------------------------------------
+
+
+async def _fill(
+    server: Throwaway, seen: _Seen, history: History, there: Live, dumped: Path
+) -> list[str]:
+    """Restore the dump, and write down the live revisions; gives what could not be done."""
+    name = seen.around.name
+    notes = [
+        f"not remade: table {schema}.{table}: {there.role} may not read it"
+        for schema, table in seen.unreadable
+    ]
+    notes += await dumping.restore(server, name, dumped)
+    if there.heads:
+        home = history.version_schema or there.schema
+        table = VersionTable(schema=home, table=history.version_table)
+        steps = [("the version table", sql) for sql in table.move((), there.heads)]
+        notes += await making.attempt(server, name, steps)
+    return notes
+
+
+def _from_files(
+    made: Remade, history: History, there: Live, *, folder: Path, variable: str, why: str
+) -> None:
+    """Have the files make the schema up to the live heads.
+
+    Raises:
+        RehearsalError: They can't.
+    """
+    known = history.by_id
+    unknown = [head for head in there.heads if head not in known]
+    try:
+        if unknown:
+            msg = f"the files have no revision {', '.join(unknown)}"
+            raise RehearsalError(msg)
+        # To all of the live heads, however many, and no further.
+        until = replace(history, heads=there.heads)
+        steps = plan.make(until, Live(), Policy(target="heads"))
+        apply.run(steps, history, apply.Terms(url=made.url, folder=folder, variable=variable))
+    except GroundworkError as exc:
+        msg = (
+            f"The live schema of {there.database} could not be remade on the throwaway server."
+            f" pg_dump did not read it: {why}. Its files did not make it either: {exc} The live"
+            " database is as it was. Mend the one or the other, or turn the rehearsal off."
+        )
+        raise RehearsalError(msg) from exc
+
+
+def _differences(history: History, there: Live, made: Remade) -> Iterator[str]:
+    """Say what is not as it is there."""
+    if there.catalog is None:
+        return
+    here = live.read_for(history, made.url).catalog
+    found = catalog.compare(there.catalog, here or Catalog(format=catalog.FORMAT, objects={}))
+    for drift in found[:_DIFFERENCES]:
+        yield f"not remade: {catalog.worded(drift).removesuffix(' was removed')}"
+    if len(found) > _DIFFERENCES:
+        yield f"not remade: {len(found) - _DIFFERENCES} more"

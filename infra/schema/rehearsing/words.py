@@ -1,0 +1,72 @@
+"""The words of a rehearsal that did not come to its end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from infra.schema.errors import LateError
+from infra.schema.running.failures import Failure
+from infra.schema.statements.sql import first_line
+
+if TYPE_CHECKING:
+    from infra.schema.errors import MigrationError
+    from infra.schema.model import Plan
+    from infra.schema.running.failures import Reason
+
+__all__ = ["failed", "unreturned"]
+
+_UNTOUCHED = "The live database was read, and nothing in it was changed."
+
+
+def failed(exc: MigrationError, plan: Plan, timeout: str) -> str:
+    """Word that a step failed, on the throwaway server alone.
+
+    Args:
+        exc: What `apply` raised there.
+        plan: What was rehearsed.
+        timeout: How long the whole may take, as the stack says it.
+    """
+    names = {step.revision: step.message for step in plan.steps}
+    message = names.get(exc.revision, "")
+    name = f"{exc.revision} ({message})" if message else exc.revision
+    if isinstance(exc, LateError):
+        where = str(exc).partition(", and ended ")[2].partition(". ")[0]
+        return (
+            f"The rehearsal was ended after {timeout} {where or 'before the first revision'}."
+            f" {_UNTOUCHED} Look for a wait or a loop in it, or raise rehearse_timeout."
+        )
+    reason = _reason(exc)
+    if reason is None:
+        return f"The rehearsal failed: {exc}\n{_UNTOUCHED}"
+    direction = next((s.direction for s in plan.steps if s.revision == exc.revision), "up")
+    what = "revision" if direction == "up" else "the downgrade of revision"
+    lines = [f"The rehearsal failed in {what} {name}{_where(reason)}", *_said(reason)]
+    return "\n".join([*lines, f"{_UNTOUCHED} Mend the revision, and look at a new preview."])
+
+
+def unreturned(exc: MigrationError, plan: Plan) -> str:
+    """Word in one line that a downgrade failed there."""
+    if isinstance(exc, LateError):
+        return f"the downgrade of {exc.revision or plan.steps[0].revision} did not end in time"
+    reason = _reason(exc)
+    said = "; ".join(_said(reason)) if reason else str(exc).splitlines()[0]
+    where = _where(reason).rstrip(".") if reason else ""
+    return f"the downgrade of {exc.revision} failed{where}: {said}"
+
+
+def _reason(exc: MigrationError) -> Reason | None:
+    return exc.__cause__.reason if isinstance(exc.__cause__, Failure) else None
+
+
+def _where(reason: Reason) -> str:
+    statement = first_line(reason.statement)
+    if reason.number:
+        return f", statement {reason.number}: {statement}"
+    return f": {statement}" if statement else "."
+
+
+def _said(reason: Reason) -> list[str]:
+    said = f"PostgreSQL said ({reason.sqlstate}): " if reason.sqlstate else ""
+    lines = [f"{said}{reason.text}"]
+    lines += [f"DETAIL: {reason.detail}"] if reason.detail else []
+    return lines + ([f"HINT: {reason.hint}"] if reason.hint else [])
