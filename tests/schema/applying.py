@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from infra.schema.running.progress import Progress
+    from infra.schema.running.watch import Watch
     from tests.conftest import PostgresServer
 
 __all__ = ["Lab", "autocommit", "database", "process", "revision", "script", "together", "until"]
@@ -132,12 +133,20 @@ class Lab:
         """Run revisions."""
         return self.run(self.plan(*ids), **options)
 
-    def run(self, plan: Plan, *, cancelled: Any = lambda: False, **options: Any) -> Outcome:
+    def run(
+        self,
+        plan: Plan,
+        *,
+        cancelled: Any = lambda: False,
+        watch: Watch | None = None,
+        **options: Any,
+    ) -> Outcome:
         """Run a plan."""
         terms = Terms(
             **{"url": self.url, "folder": self.folder, "pause": 0.01, **self.options, **options}
         )
-        return apply.run(plan, self.history, terms, progress=self.told.append, cancelled=cancelled)
+        told = self.told.append
+        return apply.run(plan, self.history, terms, progress=told, cancelled=cancelled, watch=watch)
 
     def heads(self) -> tuple[str, ...]:
         """Read the version table."""

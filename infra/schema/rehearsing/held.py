@@ -11,9 +11,10 @@ from infra.schema.statements import locks as manual
 from infra.schema.statements.sentence import Sentence
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from infra.schema.rehearsing.moments import Work
+    from infra.schema.rehearsing.relations import Relations
     from infra.schema.rehearsing.sampler import Sampler
 
 __all__ = ["STRENGTH", "bare", "locks"]
@@ -32,33 +33,30 @@ STRENGTH = (
 
 
 def locks(
-    works: Sequence[Work],
-    names: Mapping[int, str],
-    sampler: Sampler | None,
-    *,
-    live: bool = False,
+    works: Sequence[Work], before: Relations, sampler: Sampler | None, *, live: bool = False
 ) -> tuple[Held, ...]:
     """List the locks of a step, each mode and relation once, the strongest first.
 
     Args:
         works: What it sent.
-        names: Of the relations that were there before, by oid.
+        before: The relations that were there before; of indexes, whose locks stop nobody whom
+            that of their table does not, none is told.
         sampler: What was seen from outside.
         live: Whether all of the step was watched from outside: what a revision takes over a
             connection of its own is then listed too.
     """
+    names = {oid: relation.name for oid, relation in before.items() if not relation.index}
     found: dict[tuple[str, str], Held] = {}
     for work in works:
-        seen = _alone(work, names, sampler) if work.alone else _together(work, names)
+        seen = _alone(work, before, sampler) if work.alone else _together(work, names)
         for lock in seen:
             key = (lock.mode, lock.relation)
-            before = found.get(key)
-            longest = max(lock.seconds, before.seconds) if before else lock.seconds
-            found[key] = replace(before or lock, seconds=longest)
+            first = found.setdefault(key, lock)
+            found[key] = replace(first, seconds=max(first.seconds, lock.seconds))
     if live and sampler:
-        for (oid, mode), first, last in sampler.within(0.0, time.monotonic()):
+        for (oid, mode), since, until in sampler.within(0.0, time.monotonic()):
             if oid in names:
-                lock = Held(mode=mode, relation=names[oid], seconds=last - first, statement=0)
+                lock = Held(mode=mode, relation=names[oid], seconds=until - since, statement=0)
                 found.setdefault((mode, lock.relation), lock)
     order = {mode: rank for rank, mode in enumerate(STRENGTH)}
     return tuple(sorted(found.values(), key=lambda lock: (order[lock.mode], lock.relation)))
@@ -80,32 +78,34 @@ def _together(work: Work, names: Mapping[int, str]) -> Iterator[Held]:
         known |= following.locks
 
 
-def _alone(work: Work, names: Mapping[int, str], sampler: Sampler | None) -> Iterator[Held]:
-    """Give the locks of a statement that no moment stands in: as seen, or else by the manual."""
+def _alone(work: Work, before: Relations, sampler: Sampler | None) -> Iterator[Held]:
+    """Give the locks of a statement that no moment stands in: as seen, and by the manual."""
     ((number, sql),) = work.statements.items()
     end = work.ended if work.ended is not None else time.monotonic()
-    seen = list(sampler.within(work.begun, end)) if sampler else []
-    found = [(oid, mode, last - first) for (oid, mode), first, last in seen if oid in names]
-    for oid, mode, seconds in found:
-        yield Held(mode=mode, relation=names[oid], seconds=seconds, statement=number)
-    known = {(mode, bare(names[oid])) for oid, mode, _ in found}
+    known = set()
+    for (oid, mode), first, last in sampler.within(work.begun, end) if sampler else ():
+        relation = before.get(oid)
+        if relation is not None and not relation.index:
+            known.add((mode, relation.name))
+            yield Held(mode=mode, relation=relation.name, seconds=last - first, statement=number)
     for lock in manual.derive((sql,)):
-        if lock.mode in STRENGTH and (lock.mode, bare(lock.relation)) not in known:
-            relation = _whole(lock.relation, names.values())
-            if relation:
-                yield Held(
-                    mode=lock.mode,
-                    relation=relation,
-                    seconds=end - work.begun,
-                    statement=number,
-                    by="manual",
-                )
+        name = _table(lock.relation, before)
+        if lock.mode in STRENGTH and name and (lock.mode, name) not in known:
+            known.add((lock.mode, name))
+            seconds = end - work.begun
+            yield Held(
+                mode=lock.mode, relation=name, seconds=seconds, statement=number, by="manual"
+            )
 
 
-def _whole(relation: str, names: Iterable[str]) -> str:
-    """Find a relation by the last part of its name; empty where it was not there before."""
-    last = bare(relation)
-    return next((name for name in names if bare(name) == last), "")
+def _table(name: str, before: Relations) -> str:
+    """Find a relation by the last part of its name, or the table of an index; else empty."""
+    last = bare(name)
+    for relation in before.values():
+        if bare(relation.name) == last:
+            table = before.get(relation.on) if relation.index else relation
+            return table.name if table else ""
+    return ""
 
 
 def bare(name: str) -> str:

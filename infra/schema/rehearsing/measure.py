@@ -166,7 +166,6 @@ class Measure:
         after = await relations.read(self._connection, version_table=self._version_table)
         wal = await self._connection.fetchval(_WAL) - self._wal
         sent = [each for work in self._works for each in _sent(work)]
-        names = {oid: one.name for oid, one in self._before.items() if not one.index}
         tables = list(relations.replaced(self._before, after))
         emptied = _emptied(tables, sent)
         self.steps.append(
@@ -176,7 +175,9 @@ class Measure:
                 seconds=seconds,
                 wal=wal,
                 sent=tuple(sent),
-                locks=held.locks(self._works, names, self._sampler, live=bool(step.script.live)),
+                locks=held.locks(
+                    self._works, self._before, self._sampler, live=bool(step.script.live)
+                ),
                 rewritten=relations.rewritten(tables, emptied, self._rows, self._sizes),
                 emptied=tuple(sorted(emptied)),
                 built=() if failed else relations.built(self._before, after),

@@ -15,7 +15,7 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy import event
 
 from infra.schema.running import indexes
-from infra.schema.running.records import Records
+from infra.schema.running.records import OURS, Records
 from infra.schema.statements.sql import array, literal
 
 if TYPE_CHECKING:
@@ -34,7 +34,8 @@ _DEFAULTS = {"lock_timeout": "5s", "statement_timeout": "1h"}
 _WATCH = "SELECT set_config('client_connection_check_interval', '1s', false)"
 _BUILDING_SECONDS = 60.0
 _POLL = 0.5
-_PLAIN = {"no_parameters": True}  # a percent sign is one, with any driver
+# A percent sign is one, with any driver; and it is ours, not the revision's.
+_PLAIN = {"no_parameters": True, OURS: True}
 
 
 class WrongDatabaseError(CommandError):

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection
 
-__all__ = ["Records"]
+__all__ = ["OURS", "Records"]
+
+OURS = "groundwork_ours"
+"""Execution option of statements that are nobody's but this project's."""
 
 _VALUES = 20  # of one statement; the rest of them tells no more
 _WIDTH = 80
@@ -34,13 +37,12 @@ class Records:
 
         Args:
             question: SQL that gives one value, a JSON object.
-            ask: Sends it past the listeners.
+            ask: Sends it as one of ours.
         """
         self.all: list[dict[str, Any]] = []
         self._question = question
         self._ask = ask
         self._noting = False
-        self._busy = False
 
     def listen(self, connection: Connection) -> None:
         """Hear what goes over a connection, from here on."""
@@ -66,10 +68,10 @@ class Records:
         _cursor: object,
         statement: str,
         parameters: Any,
-        _context: object,
-        _many: bool,  # noqa: FBT001 - the same
+        context: Any,
+        _many: bool,  # noqa: FBT001 - as SQLAlchemy calls it
     ) -> None:
-        if self._busy or not self._noting:
+        if not self._noting or OURS in context.execution_options:
             return
         self.all.append(
             {
@@ -79,23 +81,26 @@ class Records:
             }
         )
 
-    def _after(self, connection: Connection, *_: object) -> None:
-        if self._busy or not self._noting or not self.all:
+    def _after(
+        self,
+        connection: Connection,
+        _cursor: object,
+        _statement: str,
+        _parameters: Any,
+        context: Any,
+        _many: bool,  # noqa: FBT001 - the same
+    ) -> None:
+        if not self._noting or OURS in context.execution_options:
             return
         last = self.all[-1]
-        if "over" not in last and "ended" not in last:
-            last["ended"] = time.monotonic()
-            last["to"] = self._answer(connection)
+        last["ended"] = time.monotonic()
+        last["to"] = self._answer(connection)
 
     def _over(self, _connection: Connection) -> None:
         self.all.append({"over": time.monotonic()})
 
     def _answer(self, connection: Connection) -> dict[str, Any]:
-        self._busy = True
-        try:
-            answer: dict[str, Any] = json.loads(self._ask(connection, self._question))
-        finally:
-            self._busy = False
+        answer: dict[str, Any] = json.loads(self._ask(connection, self._question))
         return answer
 
 

@@ -1,0 +1,216 @@
+"""What is seen of a run from beside it: statements, locks, WAL, tables written anew."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from infra.schema import apply, history, plan
+from infra.schema.errors import LateError, MigrationError
+from infra.schema.model import History, Live, Policy, Script
+from infra.schema.rehearsing.measure import Measure
+from tests.schema.applying import Lab, autocommit, database, revision, script
+from tests.schema.histories.project import bare
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from infra.schema.review import Rehearsed
+    from tests.conftest import PostgresServer
+
+_TABLES = """
+CREATE SCHEMA "o'dd";
+CREATE TABLE big (id int PRIMARY KEY, note text);
+CREATE TABLE "o'dd"."Ta ble" (id int PRIMARY KEY);
+INSERT INTO big SELECT g, repeat('x', 100) FROM generate_series(1, 5000) g
+"""
+
+
+@pytest.fixture
+def lab(postgres_server: PostgresServer) -> Iterator[Lab]:
+    """A database with two tables, and a history that is filled by each test."""
+    with database(postgres_server) as place:
+        place.execute(_TABLES)
+        yield Lab(place=place, history=History(revisions=(), heads=(), digest=""))
+
+
+def _measure(lab: Lab, server: PostgresServer) -> Measure:
+    connect = {
+        "host": server.host,
+        "port": server.port,
+        "user": server.user,
+        "password": server.password,
+        "database": lab.place.database,
+        "ssl": False,
+    }
+    rows = {"public.big": 5000}
+    return Measure(connect, version_table="public.alembic_version", rows=rows, sizes={})
+
+
+def _run(lab: Lab, server: PostgresServer, up: Script, **more: Any) -> Rehearsed:
+    lab.history = History(revisions=(revision("a1", up, **more),), heads=("a1",), digest="")
+    measure = _measure(lab, server)
+    lab.run(lab.plan("a1"), watch=measure)
+    (seen,) = measure.steps
+    return seen
+
+
+def _locks(seen: Rehearsed) -> list[tuple[str, str]]:
+    return [(lock.mode, lock.relation) for lock in seen.locks]
+
+
+def test_a_rewrite_names_its_lock_and_the_table(lab: Lab, postgres_server: PostgresServer) -> None:
+    """A change of type takes AccessExclusiveLock, writes the table anew and its index too."""
+    seen = _run(lab, postgres_server, script("ALTER TABLE big ALTER COLUMN id TYPE bigint"))
+
+    assert ("AccessExclusiveLock", "public.big") in _locks(seen)
+    assert [(each.relation, each.rows) for each in seen.rewritten] == [("public.big", 5000)]
+    assert [each.index for each in seen.built] == ["public.big_pkey"]
+    assert seen.emptied == ()
+    assert seen.wal > 500_000
+
+
+def test_a_lock_is_held_to_the_end_of_the_transaction(
+    lab: Lab, postgres_server: PostgresServer
+) -> None:
+    """The first statement's lock is held while the second one works; each has its own time."""
+    up = script("ALTER TABLE big ADD COLUMN more int", "SELECT pg_sleep(0.3)", "SELECT 1")
+    seen = _run(lab, postgres_server, up)
+
+    held = {lock.mode: lock for lock in seen.locks if lock.relation == "public.big"}
+    assert 0.3 <= held["AccessExclusiveLock"].seconds < 2
+    assert held["AccessExclusiveLock"].statement == 1
+    assert [each.sql for each in seen.sent] == list(up.statements)
+    assert 0.3 <= seen.sent[1].seconds < 1
+    assert seen.sent[2].seconds < 0.1
+    assert seen.seconds >= 0.3
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "CREATE INDEX CONCURRENTLY big_note ON big (note)",
+        "DROP INDEX CONCURRENTLY big_plain",
+        "REINDEX INDEX CONCURRENTLY big_plain",
+        'CREATE INDEX CONCURRENTLY "odd \'one" ON "o\'dd"."Ta ble" (id)',
+    ],
+)
+def test_concurrently_takes_no_access_exclusive_lock_on_a_table(
+    lab: Lab, postgres_server: PostgresServer, statement: str
+) -> None:
+    """What runs beside others is seen with ShareUpdateExclusiveLock on its table."""
+    lab.place.execute("CREATE INDEX big_plain ON big (note)")
+    seen = _run(lab, postgres_server, script(autocommit(statement)))
+
+    table = '"o\'dd"."Ta ble"' if "odd" in statement else "public.big"
+    assert ("ShareUpdateExclusiveLock", table) in _locks(seen)
+    assert "AccessExclusiveLock" not in {mode for mode, _ in _locks(seen)}
+    assert [each.sql for each in seen.sent] == [statement]
+    assert seen.rewritten == ()
+    assert len(seen.built) == (0 if statement.startswith("DROP") else 1)
+
+
+def test_an_emptied_table_is_no_rewrite(lab: Lab, postgres_server: PostgresServer) -> None:
+    """TRUNCATE gives a table a new file, and is told by its own name."""
+    seen = _run(lab, postgres_server, script('TRUNCATE "o\'dd"."Ta ble"'))
+
+    assert seen.emptied == ('"o\'dd"."Ta ble"',)
+    assert seen.rewritten == ()
+
+
+def test_what_the_revision_makes_is_locked_for_nobody(
+    lab: Lab, postgres_server: PostgresServer
+) -> None:
+    """Only relations that were there before are listed; a foreign key locks what it refers to."""
+    up = script("CREATE TABLE fresh (id int PRIMARY KEY, big_id int REFERENCES big (id))")
+    seen = _run(lab, postgres_server, up)
+
+    assert {relation for _, relation in _locks(seen)} == {"public.big"}
+    assert _locks(seen)[0] == ("ShareRowExclusiveLock", "public.big")
+    assert [(each.index, each.fresh) for each in seen.built] == [("public.fresh_pkey", True)]
+
+
+def test_a_failing_step_is_seen_up_to_its_failure(
+    lab: Lab, postgres_server: PostgresServer
+) -> None:
+    """The statements before the one that fails are told, and what they locked."""
+    lab.history = History(
+        revisions=(revision("a1", script("ALTER TABLE big ADD COLUMN x int", "SELECT 1/0")),),
+        heads=("a1",),
+        digest="",
+    )
+    measure = _measure(lab, postgres_server)
+    with pytest.raises(MigrationError):
+        lab.run(lab.plan("a1"), watch=measure)
+
+    (seen,) = measure.steps
+    assert [each.sql for each in seen.sent] == ["ALTER TABLE big ADD COLUMN x int"]
+    assert ("AccessExclusiveLock", "public.big") in _locks(seen)
+
+
+def test_a_dropped_table_is_named(lab: Lab, postgres_server: PostgresServer) -> None:
+    """The lock on what is gone afterwards has its name all the same."""
+    seen = _run(lab, postgres_server, script("DROP TABLE big"))
+
+    assert ("AccessExclusiveLock", "public.big") in _locks(seen)
+
+
+def test_a_deadline_ends_a_statement_that_does_not_end(lab: Lab) -> None:
+    """The run is over soon after its deadline, and says where it was; nothing is left at work."""
+    lab.history = History(
+        revisions=(revision("a1", script("SELECT 1", "SELECT pg_sleep(600)")),),
+        heads=("a1",),
+        digest="",
+    )
+    with pytest.raises(LateError, match=r"revision a1, statement 2: SELECT pg_sleep\(600\)"):
+        lab.run(lab.plan("a1"), deadline=1.0)
+
+    assert (
+        lab.ask(
+            "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(600)%'"
+            " AND pid <> pg_backend_pid() AND state = 'active'"
+            " AND datname = current_database()"
+        )
+        == 0
+    )
+
+
+_LIVE = """
+connection = op.get_bind()
+rows = connection.execute(sa.text("SELECT count(*) FROM big")).scalar()
+op.execute("ALTER TABLE big ALTER COLUMN id TYPE bigint")
+connection.execute(sa.text("UPDATE big SET note = :note WHERE id = :id"), {"note": "n", "id": 7})
+with op.get_context().autocommit_block():
+    op.execute("CREATE INDEX CONCURRENTLY big_note ON big (note)")
+"""
+
+
+@pytest.fixture
+def live(tmp_path: Path) -> Path:
+    """A project with one revision that needs the database."""
+    project = bare(tmp_path)
+    project.revision("a1", None, _LIVE)
+    return tmp_path
+
+
+def test_what_a_live_revision_sends_is_recorded(
+    lab: Lab, postgres_server: PostgresServer, live: Path
+) -> None:
+    """Its statements with their values, its locks, and what it wrote anew; not Alembic's own."""
+    files = history.read(live)
+    made = plan.make(files, Live(), Policy())
+    measure = _measure(lab, postgres_server)
+    apply.run(made, files, apply.Terms(url=lab.url, folder=live), watch=measure)
+
+    (seen,) = measure.steps
+    sent = [each.sql for each in seen.sent]
+    assert sent[0] == "SELECT count(*) FROM big"
+    assert sent[2].startswith("UPDATE big SET note = ")
+    assert "'n'" in sent[2].rpartition("-- with ")[2]
+    assert sent[3].startswith("CREATE INDEX CONCURRENTLY")
+    assert not any("alembic_version" in sql or "schema_ledger" in sql for sql in sent)
+    assert ("AccessExclusiveLock", "public.big") in _locks(seen)
+    assert [each.relation for each in seen.rewritten] == ["public.big"]
+    assert {each.index for each in seen.built} == {"public.big_pkey", "public.big_note"}
