@@ -5,10 +5,11 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from infra.schema import apply, catalog, live, plan, refusals
 from infra.schema.model import Catalog, Live, Policy
+from infra.schema.rehearsing import making, surroundings
 from infra.schema.statements.sql import identifier, literal
 from infra.servers.throwaway import throwaway
 
@@ -72,32 +73,11 @@ def _compared(of: Live) -> Catalog:
 
 async def _prepare(server: Throwaway, there: Live) -> str:
     """Make a database with the same schemas, extensions and role."""
-    import asyncpg  # noqa: PLC0415 - 160 ms, for those who adopt
-
-    async def run(database: str, statements: Iterable[str]) -> None:
-        connection: Any = await asyncpg.connect(
-            host=server.host,
-            port=server.port,
-            user=server.user,
-            password=server.password,
-            database=database,
-            ssl=False,
-        )
-        try:
-            for statement in statements:
-                await connection.execute(statement)
-        finally:
-            await connection.close()
-
     role, database = identifier(there.role), identifier(_DATABASE)
-    secret = literal(server.password)
-    alter = (
-        f"ALTER ROLE {role} WITH LOGIN PASSWORD {secret}"
-        if there.role == server.user
-        else f"CREATE ROLE {role} LOGIN PASSWORD {secret}"
-    )
-    await run("postgres", [alter, f"CREATE DATABASE {database} OWNER {role} TEMPLATE template0"])
-    await run(_DATABASE, _surroundings(there, role, database))
+    login = surroundings.login(server, there.role, exists=there.role == server.user)
+    made = f"CREATE DATABASE {database} OWNER {role} TEMPLATE template0"
+    await making.run(server, "postgres", [login, made])
+    await making.run(server, _DATABASE, _surroundings(there, role, database))
     return server.url(user=there.role, database=_DATABASE)
 
 
@@ -105,11 +85,6 @@ def _surroundings(there: Live, role: str, database: str) -> Iterable[str]:
     yield f"ALTER DATABASE {database} SET search_path = {there.search_path or literal('')}"
     for schema in sorted({there.schema, *there.extensions.values()} - {"pg_catalog"}):
         yield f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)} AUTHORIZATION {role}"
-    for extension, schema in there.extensions.items():
+    for name, schema in there.extensions.items():
         # Where this machine lacks it, a revision that needs it says so in its own words.
-        yield (
-            "DO $do$ BEGIN IF EXISTS (SELECT FROM pg_available_extensions"
-            f" WHERE name = {literal(extension)}) THEN"
-            f" CREATE EXTENSION IF NOT EXISTS {identifier(extension)} SCHEMA {identifier(schema)};"
-            " END IF; END $do$"
-        )
+        yield surroundings.extension(name, schema)

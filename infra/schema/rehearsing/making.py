@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from infra.schema.rehearsing.surroundings import Statement, Surroundings
     from infra.servers.throwaway import Throwaway
 
-__all__ = ["attempt", "plain", "surround"]
+__all__ = ["attempt", "plain", "run", "surround"]
 
 _EMPTY = "rehearsed"
 _EXTENSION = re.compile(
@@ -61,7 +61,7 @@ async def surround(
 
 async def plain(server: Throwaway, history: History) -> str:
     """Make an empty database with pgvector; gives its name."""
-    await _run(server, "postgres", [f"CREATE DATABASE {identifier(_EMPTY)} TEMPLATE template0"])
+    await run(server, "postgres", [f"CREATE DATABASE {identifier(_EMPTY)} TEMPLATE template0"])
     statements = []
     if history.version_schema:
         statements.append(f"CREATE SCHEMA IF NOT EXISTS {identifier(history.version_schema)}")
@@ -69,8 +69,22 @@ async def plain(server: Throwaway, history: History) -> str:
     every = (text for revision in history.revisions for text in revision.upgrade.statements)
     if not any(_EXTENSION.search(text) for text in every):
         statements.append("CREATE EXTENSION vector SCHEMA public")
-    await _run(server, _EMPTY, statements)
+    await run(server, _EMPTY, statements)
     return _EMPTY
+
+
+async def run(server: Throwaway, database: str, statements: Iterable[str]) -> None:
+    """Run statements as the superuser, each for itself.
+
+    Raises:
+        asyncpg.PostgresError: One failed; those after it did not run.
+    """
+    connection = await surroundings.connect(server, database)
+    try:
+        for statement in statements:
+            await connection.execute(statement)
+    finally:
+        await connection.close()
 
 
 async def attempt(server: Throwaway, database: str, statements: Iterable[Statement]) -> list[str]:
@@ -90,15 +104,6 @@ async def attempt(server: Throwaway, database: str, statements: Iterable[Stateme
     return notes
 
 
-async def _run(server: Throwaway, database: str, statements: Iterable[str]) -> None:
-    connection = await surroundings.connect(server, database)
-    try:
-        for statement in statements:
-            await connection.execute(statement)
-    finally:
-        await connection.close()
-
-
 async def _own_superuser(server: Throwaway, around: Surroundings) -> Throwaway:
     """Free the superuser's name where it is an ordinary role's on the live server."""
     if all(r["rolname"] != server.user or r["rolsuper"] for r in around.roles):
@@ -106,10 +111,10 @@ async def _own_superuser(server: Throwaway, around: Surroundings) -> Throwaway:
     name = f"groundwork {secrets.token_hex(4)}"
     secret = literal(server.password)
     role = f"CREATE ROLE {identifier(name)} SUPERUSER LOGIN PASSWORD {secret}"
-    await _run(server, "template1", [role])
+    await run(server, "template1", [role])
     former = f"ALTER ROLE {identifier(server.user)} RENAME TO {identifier(f'{name} first')}"
     server = replace(server, user=name)
-    await _run(server, "template1", [former])
+    await run(server, "template1", [former])
     return server
 
 
@@ -118,7 +123,7 @@ async def _database(server: Throwaway, main: str, around: Surroundings) -> list[
     import asyncpg  # noqa: PLC0415 - 160 ms, for those who need a throwaway server
 
     name, notes = around.name, []
-    await _run(
+    await run(
         server,
         main,
         [
@@ -129,7 +134,7 @@ async def _database(server: Throwaway, main: str, around: Surroundings) -> list[
     ways = list(surroundings.alone(around))
     for (what, statement), (instead, _) in zip(ways, [*ways[1:], ("", "")], strict=True):
         try:
-            await _run(server, main, [statement])
+            await run(server, main, [statement])
         except asyncpg.PostgresError as exc:
             if not instead:
                 raise

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import GroundworkError
-from infra.schema import apply, catalog, ledger, live, plan
+from infra.schema import apply, catalog, dsn, ledger, live, plan
 from infra.schema.errors import RehearsalError
 from infra.schema.model import Catalog, Live, Policy
-from infra.schema.rehearsing import dumping, forwarder, making, surroundings
+from infra.schema.rehearsing import dumping, forwarder, making, statistics, surroundings
 from infra.schema.running import connecting
 from infra.schema.running.versions import VersionTable
 from infra.schema.statements.sql import identifier
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from infra.schema.model import History
     from infra.schema.rehearsing.forwarder import Target
+    from infra.schema.rehearsing.statistics import Statistics
     from infra.schema.rehearsing.surroundings import Surroundings
     from infra.servers.throwaway import Throwaway
 
@@ -79,12 +80,14 @@ class _Seen:
         scope: The schemas of the project.
         unreadable: Tables in them that the role may not read, as schema and name.
         target: How to get there again.
+        statistics: How much there is.
     """
 
     around: Surroundings
     scope: tuple[str, ...]
     unreadable: tuple[tuple[str, str], ...]
     target: Target
+    statistics: Statistics
 
 
 def remake(  # noqa: PLR0913 - where, what, and how much of it
@@ -123,6 +126,8 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
             url=server.url(user=seen.around.login, database=seen.around.name),
             admin=server.url(user=server.user, database=seen.around.name),
             base="the live schema, without its rows",
+            rows=seen.statistics.rows,
+            bytes=seen.statistics.bytes,
         )
         if dumped:
             notes += asyncio.run(_fill(server, seen, history, there, dumped))
@@ -131,6 +136,7 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
             base = "the schema that the files make up to the live revision, without rows"
             made = replace(made, base=base)
             notes = [f"pg_dump did not read the live schema: {why}. The files made it.", *notes]
+    asyncio.run(_finish(server, seen))
     notes += _differences(history, there, made)
     return replace(made, notes=tuple(dict.fromkeys(notes)))
 
@@ -167,9 +173,18 @@ async def _take(
     server: Throwaway, history: History, there: Live, url: str, private: Path
 ) -> tuple[_Seen, Path | None, str]:
     """Read what there is; gives the dump, or why there is none."""
+    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+
     connection = await connecting.connect(url, _NAME)
     try:
         seen = await _see(connection, history, there)
+    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+        msg = (
+            f"The catalogs of {dsn.place(url)} could not be read, so that there is nothing to"
+            f" rehearse on: {surroundings.said(exc)}. Nothing was changed. Run again, or turn the"
+            " rehearsal off."
+        )
+        raise RehearsalError(msg) from exc
     finally:
         # Before pg_dump connects: the role may not have many connections.
         await connecting.hang_up(connection)
@@ -196,12 +211,14 @@ async def _see(connection: Any, history: History, there: Live) -> _Seen:
         version_schema=history.version_schema or there.schema,
     )
     unreadable = await connection.fetch(_READABLE, [*scope, ledger.SCHEMA])
+    found = await statistics.read(connection, scope)
     await connection.execute("ROLLBACK")
     return _Seen(
         around=around,
         scope=scope,
         unreadable=tuple((row["schema"], row["table"]) for row in unreadable),
         target=forwarder.target(connection),
+        statistics=found,
     )
 
 
@@ -239,6 +256,14 @@ async def _fill(
         steps = [("the version table", sql) for sql in table.move((), there.heads)]
         notes += await making.attempt(server, name, steps)
     return notes
+
+
+async def _finish(server: Throwaway, seen: _Seen) -> None:
+    connection = await surroundings.connect(server, seen.around.name)
+    try:
+        await statistics.write(connection, seen.statistics)
+    finally:
+        await connection.close()
 
 
 def _from_files(
