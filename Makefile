@@ -47,11 +47,12 @@ test test-long:
 image: ## Have an image of PostgreSQL 17 in Docker for the tests: found, pulled or made
 	@$(PYTHON) -m tests.docker
 
-lint: ## Check style and types
+lint: ## Check style, types and workflows
 	@$(TOOLCHAIN) venv --dev
 	@.venv/bin/ruff check .
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy .
+	@$(TOOLCHAIN) workflows
 
 format: ## Put the code into its form
 	@$(TOOLCHAIN) venv --dev

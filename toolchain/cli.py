@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from toolchain import engine, plugins, shell
 from toolchain.errors import ToolchainError
@@ -58,10 +59,19 @@ def _venv(options: argparse.Namespace) -> int:
     return 0
 
 
+def _workflows(options: argparse.Namespace) -> int:
+    from toolchain import actionlint  # noqa: PLC0415 - as above
+
+    return actionlint.check(
+        [Path(name).resolve() for name in options.file] or actionlint.workflows()
+    )
+
+
 def _on_stack(options: argparse.Namespace) -> int:
     from toolchain.stack import Stack  # noqa: PLC0415 - as above
 
-    command: Callable[[], int] = getattr(Stack(options.stack), options.command)
+    stack = Stack(options.stack, existing=getattr(options, "existing", False))
+    command: Callable[[], int] = getattr(stack, options.command)
     return command()
 
 
@@ -71,7 +81,14 @@ def _revision(options: argparse.Namespace) -> int:
     return Stack(options.stack).revision(options.message)
 
 
-_COMMANDS = {"install": _install, "status": _status, "env": _env, "lock": _lock, "venv": _venv}
+_COMMANDS = {
+    "install": _install,
+    "status": _status,
+    "env": _env,
+    "lock": _lock,
+    "venv": _venv,
+    "workflows": _workflows,
+}
 _STACK = {
     "up": "bring a stack to what the program says, and tell how to go on",
     "preview": "show what `up` would do",
@@ -89,6 +106,7 @@ _HELP = {
     "env": 'print what a shell needs: eval "$(python -m toolchain env)"',
     "venv": "have .venv hold what the lock files name",
     "lock": "write requirement files, go.mod and go.sum for the pinned versions",
+    "workflows": "look for mistakes in .github/workflows, or in the workflows that are named",
 }
 
 
@@ -107,6 +125,10 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name == "venv":
             command.add_argument("--dev", action="store_true", help="with tests and lint")
+        if name == "preview":
+            command.add_argument("--existing", action="store_true", help="make no missing stack")
+        if name == "workflows":
+            command.add_argument("file", nargs="*", metavar="FILE", help="default: all")
         if name == "revision":
             command.add_argument("--message", default="", metavar="TEXT", help="what it does")
         if name in _STACK or name == "revision":

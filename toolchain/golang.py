@@ -15,9 +15,9 @@ REQUIREMENTS = Path(__file__).with_name("go-requirements.txt")
 
 
 def wanted() -> str:
-    """Give the oldest Go version that builds both modules, from their `go` lines."""
+    """Give the oldest Go version that builds all modules, from their `go` lines."""
     lines: list[str] = []
-    for name in ("engine", "host"):
+    for name in ("engine", "host", "actionlint"):
         text = Path(__file__).with_name(name).joinpath("go.mod").read_text(encoding="utf-8")
         lines += re.findall(r"^go (\S+)$", text, re.MULTILINE)
     return max(lines, key=versions.parse)

@@ -1,4 +1,4 @@
-"""Spreads a changed pin of the engine to the go.mod and go.sum files that build it."""
+"""Spreads the pinned versions to the go.mod and go.sum files of what is built from Go modules."""
 
 import json
 import shutil
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from toolchain import golang, progress, run, source, versions
+from toolchain import actionlint, golang, progress, run, source, versions
 
 __all__ = ["write"]
 
@@ -41,9 +41,9 @@ class _Module:
 
 
 def write() -> None:
-    """Write both go.mod and go.sum for the versions that are pinned now.
+    """Write each go.mod and go.sum for the versions that are pinned now.
 
-    Both are made aside first, so that a failure leaves the old ones.
+    All are made aside first, so that a failure leaves the old ones.
 
     Raises:
         ToolchainError: when there is no Go, or the modules can't be had.
@@ -69,6 +69,12 @@ def _modules(go: Path, scratch: Path) -> list[_Module]:
             edits=edits,
         ),
         _Module(name="host", package=source.HOST, version=f"v{versions.HOST}", go=line),
+        _Module(
+            name="actionlint",
+            package=actionlint.PACKAGE,
+            version=f"v{versions.ACTIONLINT}",
+            go=line,
+        ),
     ]
 
 

@@ -40,14 +40,25 @@ _SALT = re.compile(r"^encryptionsalt:.*$", re.MULTILINE)
 _CONTAINER = re.compile(
     r"""^\s+["']?groundwork:target["']?:\s*["']?container["']?\s*(#|$)""", re.MULTILINE
 )
+# The same for stacks that come and go with a branch.
+_PREVIEW = re.compile(
+    r"""^\s+["']?groundwork:environment["']?:\s*["']?preview["']?\s*(#|$)""", re.MULTILINE
+)
 
 
 class Stack:
     """One stack of this project, and the commands of `make` on it."""
 
-    def __init__(self, name: str) -> None:
-        """Take the stack `name`; nothing is made or read yet."""
+    def __init__(self, name: str, *, existing: bool = False) -> None:
+        """Take the stack `name`; nothing is made or read yet.
+
+        Args:
+            name: what Pulumi knows it by.
+            existing: whether it has to be there already in a backend of the user's own, unless
+                its environment is `preview`; otherwise a missing one is made.
+        """
         self.name = name
+        self._existing = existing
         self._own_backend = bool(os.environ.get("PULUMI_BACKEND_URL"))
         self._copy = FOLDER / f"Pulumi.{name}.yaml"
 
@@ -158,6 +169,9 @@ class Stack:
 
     def _initialise(self) -> None:
         folder = versions.ROOT
+        if self._own_backend and self._existing and not _PREVIEW.search(self._configuration()):
+            self._find()
+            return
         if not self._own_backend:
             if _SALT.search(self._copy.read_text()):
                 return
@@ -170,6 +184,19 @@ class Stack:
         except run.CommandError as exc:
             if "already exists" not in str(exc):
                 raise ToolchainError(f"the stack {self.name} can't be made: {exc}") from exc
+
+    def _find(self) -> None:
+        """Make sure that the backend has the stack, where it is not for this run to make it."""
+        try:
+            self._ask("stack", "--show-name", "--non-interactive")
+        except run.CommandError as exc:
+            if "no stack named" not in str(exc):
+                raise ToolchainError(f"the stack {self.name} can't be read: {exc}") from exc
+            raise ToolchainError(
+                f"the backend has no stack {self.name}, and a look at it makes none. Bring it up "
+                f"first, with `make up{self._suffix}`; or set groundwork:environment to preview in "
+                f"Pulumi.{self.name}.yaml, whose stacks come and go"
+            ) from None
 
     def _free_stale_lock(self) -> bool:
         """Unlock a stack whose engine was killed: its lock names a process that is gone."""

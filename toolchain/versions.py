@@ -10,7 +10,7 @@ from pathlib import Path
 
 from toolchain.errors import ToolchainError
 
-__all__ = ["HOST", "ROOT", "clear", "engine", "parse", "plugin", "satisfies"]
+__all__ = ["ACTIONLINT", "HOST", "ROOT", "clear", "engine", "parse", "plugin", "satisfies"]
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout that this package belongs to."""
@@ -21,6 +21,9 @@ HOST = "3.79.0"
 Later ones keep it in a module of its own whose go.mod points into Pulumi's repository,
 so it can't be built from published modules alone.
 """
+
+ACTIONLINT = "1.7.12"
+"""The release of actionlint, which is no Python package and so has no pin in pyproject.toml."""
 
 _PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)(?:\[[^\]]*\])?==(?P<version>[0-9][0-9A-Za-z.+!-]*)$")
 

