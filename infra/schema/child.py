@@ -7,8 +7,9 @@ import os
 import signal
 import sys
 
-__all__ = ["end_with"]
+__all__ = ["at", "end_with", "whereabouts"]
 
+_AT = "groundwork is at: "
 _PR_SET_PDEATHSIG = 1  # prctl(2)
 
 
@@ -22,3 +23,21 @@ def end_with(parent: int) -> None:
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # it went before the kernel knew
         sys.exit(1)
+
+
+def at(what: str) -> None:
+    """Note on standard error what this process turns to, in case that it never comes back."""
+    sys.stderr.write(f"\n{_AT}{what}\n")
+    sys.stderr.flush()
+
+
+def whereabouts(said: bytes | None) -> tuple[str, str]:
+    """Read what a process has left on standard error.
+
+    Returns:
+        The last that it turned to, and the last line that somebody else has written.
+    """
+    lines = (said or b"").decode(errors="replace").splitlines()
+    turned = [line.removeprefix(_AT) for line in lines if line.startswith(_AT)]
+    others = [line.strip() for line in lines if line.strip() and not line.startswith(_AT)]
+    return turned[-1] if turned else "", others[-1] if others else ""

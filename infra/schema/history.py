@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from infra.schema import store
+from infra.schema import child, store
 from infra.schema.errors import HistoryError
 from infra.schema.model import History
 
@@ -20,7 +20,13 @@ _ROOT = Path(__file__).parents[2]
 _SECONDS = 120.0  # a thousand revisions take about five
 
 
-def read(folder: Path, *, variable: str = "DATABASE_URL", seconds: float = _SECONDS) -> History:
+def read(
+    folder: Path,
+    *,
+    variable: str = "DATABASE_URL",
+    seconds: float = _SECONDS,
+    keep: bool = True,
+) -> History:
     """Give the history of an Alembic directory, without a database and without Alembic at hand.
 
     A directory that was read before and has not changed since is not compiled again.
@@ -29,16 +35,18 @@ def read(folder: Path, *, variable: str = "DATABASE_URL", seconds: float = _SECO
         folder: The folder in which `alembic` is called, or the one with env.py in it.
         variable: The environment variable that env.py takes its URL from, if it does.
         seconds: How long env.py and the revisions may take to be rendered.
+        keep: Whether to keep the result for the next time; not where the folder will be gone.
 
     Raises:
         HistoryError: The configuration, a revision or env.py is broken; or rendering never ends.
     """
-    kept = store.recall(folder, variable)
+    kept = store.recall(folder, variable) if keep else None
     if kept is not None:
         return History.of(kept)
     since = time.time_ns()
     answer = _compiled(folder, variable, seconds)
-    store.remember(folder, variable, answer, since=since)
+    if keep:
+        store.remember(folder, variable, answer, since=since)
     return History.of(answer["history"])
 
 
@@ -56,18 +64,23 @@ def _compiled(folder: Path, variable: str, seconds: float) -> dict[str, Any]:
             timeout=seconds,
         )
     except subprocess.TimeoutExpired as exc:
+        where, _ = child.whereabouts(exc.stderr)
+        place = where or "env.py, in what it imports, and in the revisions"
         msg = (
             f"The migrations in {folder} were not rendered within {seconds:g} s, and the attempt"
-            " was ended. Nothing was done. Look for a loop or a wait in env.py, in what it imports,"
-            " and in the revisions."
+            f" was ended{f' in {where}' if where else ''}. Nothing was done. Look for a loop or a"
+            f" wait in {place}."
         )
         raise HistoryError(msg) from exc
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError as exc:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        why = said[0] if said else f"exit status {done.returncode}"
-        msg = f"The process that renders {folder} ended without an answer: {why}. Nothing was done."
+        where, said = child.whereabouts(done.stderr)
+        why = said or f"exit status {done.returncode}"
+        msg = (
+            f"The process that renders {folder} ended without an answer: {why}."
+            f"{f' It was at {where}.' if where else ''} Nothing was done."
+        )
         raise HistoryError(msg) from exc
     if "error" in answer:
         raise HistoryError(str(answer["error"]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -278,6 +279,24 @@ def test_an_env_that_never_ends_is_ended(project: Project) -> None:
 
     with pytest.raises(HistoryError, match=r"not rendered within 3 s.*Nothing was done"):
         history.read(project.root, seconds=3)
+
+
+def test_a_revision_that_never_ends_is_named(project: Project) -> None:
+    """A loop in one file ends at the deadline, and the message says in which."""
+    project.revision("loop", None, "while True:\n    pass", file="loop_for_ever.py")
+
+    with pytest.raises(HistoryError, match=r"was ended in loop_for_ever\.py\. Nothing was done"):
+        history.read(project.root, seconds=5)
+
+
+def test_a_revision_that_sleeps_runs_live(project: Project) -> None:
+    """It is not waited for while it is rendered, and the reason names the line."""
+    project.revision("nap", None, "import time\ntime.sleep(3600)")
+    project.revision("nod", None, "sleep(3600)", head="from time import sleep")
+    made = history.read(project.root).by_id
+
+    assert re.fullmatch(r"line \d+ sleeps", made["nap"].upgrade.live)
+    assert re.fullmatch(r"line \d+ sleeps", made["nod"].upgrade.live)
 
 
 def test_a_process_that_dies_without_a_word_is_told(project: Project) -> None:

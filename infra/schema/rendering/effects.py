@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from infra.schema.rendering.recorder import Recorder
 
-__all__ = ["Clock", "forbid"]
+__all__ = ["Clock", "forbid", "notice_sleep"]
 
 _PROGRAMS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn"}
 _NETWORK = {"socket.connect", "socket.getaddrinfo"}
@@ -30,7 +30,7 @@ _MENTIONED = re.compile(rb"\b(?:%s)\b" % "|".join(_CLOCKS | _DATES).encode())
 
 
 def forbid(recorder: Recorder) -> None:
-    """Let no revision run a program, talk to a network or write a file: a preview must not.
+    """Let no revision run a program, talk to a network, write a file or wait: a preview must not.
 
     Whichever does is noted as one that needs its real run, and what it wanted is refused.
     """
@@ -50,6 +50,27 @@ def forbid(recorder: Recorder) -> None:
             raise NotRenderableError(f"SQL is asked for, and a revision {what}")
 
     sys.addaudithook(heard)
+    _waiting.append(recorder)
+
+
+_waiting: list[Recorder] = []  # those that render in this process: one
+
+
+def notice_sleep() -> None:
+    """Let `time.sleep` refuse to wait while a revision is rendered, from before they are loaded.
+
+    A file may take the function itself into its own names, so that later would be too late.
+    """
+    sleep = time.sleep
+
+    def noted(seconds: Any) -> None:
+        for recorder in _waiting:
+            if recorder.rendering:
+                recorder.refuse("sleeps")
+                raise NotRenderableError("SQL is asked for, and a revision sleeps")
+        sleep(seconds)
+
+    time.sleep = noted
 
 
 class Clock:
