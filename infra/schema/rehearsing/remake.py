@@ -14,7 +14,8 @@ from infra.errors import GroundworkError
 from infra.schema import apply, catalog, dsn, ledger, live, plan
 from infra.schema.errors import RehearsalError
 from infra.schema.model import Catalog, Live, Policy
-from infra.schema.rehearsing import dumping, forwarder, making, statistics, surroundings
+from infra.schema.rehearsing import dumping, forwarder, making, rows, statistics, surroundings
+from infra.schema.rehearsing.rows import Generated
 from infra.schema.running import connecting
 from infra.schema.running.versions import VersionTable
 from infra.schema.statements.sql import identifier
@@ -98,7 +99,7 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
     *,
     folder: Path,
     variable: str,
-    generate: int = 0,  # noqa: ARG001 - rows are still to be made up
+    generate: int = 0,
 ) -> Remade:
     """Make a database like the live one; there, catalogs are read and nothing else is done.
 
@@ -136,9 +137,10 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
             base = "the schema that the files make up to the live revision, without rows"
             made = replace(made, base=base)
             notes = [f"pg_dump did not read the live schema: {why}. The files made it.", *notes]
-    asyncio.run(_finish(server, seen))
+    made_up = asyncio.run(_finish(server, seen, history, there, generate))
     notes += _differences(history, there, made)
-    return replace(made, notes=tuple(dict.fromkeys(notes)))
+    notes += made_up.notes
+    return replace(made, generated=made_up.rows, notes=tuple(dict.fromkeys(notes)))
 
 
 def empty(server: Throwaway, history: History) -> Remade:
@@ -258,12 +260,25 @@ async def _fill(
     return notes
 
 
-async def _finish(server: Throwaway, seen: _Seen) -> None:
+async def _finish(
+    server: Throwaway, seen: _Seen, history: History, there: Live, generate: int
+) -> Generated:
+    """Make up rows where they are wanted; then the statistics, which ANALYZE would write anew."""
+    made_up = Generated()
     connection = await surroundings.connect(server, seen.around.name)
     try:
+        if generate > 0:
+            made_up = await rows.generate(
+                connection,
+                seen.scope,
+                seen.statistics,
+                generate,
+                left_out=(history.version_schema or there.schema, history.version_table),
+            )
         await statistics.write(connection, seen.statistics)
     finally:
         await connection.close()
+    return made_up
 
 
 def _from_files(
