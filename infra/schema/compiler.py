@@ -126,6 +126,7 @@ class _Compilation:
             prologue=() if offline else tuple(self._recorder.prologue),
             offline=offline,
         )
+            models=self._environment.models,
 
     def _run_environment(self) -> str:
         """Run env.py; say why it can't render, if so."""
@@ -202,6 +203,8 @@ class _Compilation:
         )
 
     def _script(self, file: File, direction: str, offline: str) -> Script:
+            ignores=revisions.ignores(file),
+            path=Path(os.path.relpath(file.path, self._root)).as_posix(),
         if offline:
             return Script(live=f"env.py can't render: {offline}")
         first, second = (rendered[f"{direction} {file.revision}"] for rendered in self._rendered)

@@ -16,12 +16,12 @@ from infra.schema.statements import losses
 from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Awaitable, Callable, Iterable, Mapping
 
     from infra.schema.model import History
     from infra.schema.statements.losses import Loss
 
-__all__ = ["count", "events_for", "read", "read_for", "read_on"]
+__all__ = ["ask", "count", "events_for", "read", "read_for", "read_on"]
 
 _CONNECT_SECONDS = 10.0
 _SECONDS = 60.0
@@ -141,6 +141,38 @@ async def _events(history: History, url: str) -> list[dict[str, Any]]:
         await _hang_up(connection)
 
 
+def ask(history: History, url: str, question: Callable[[Any], Awaitable[Any]]) -> Any:
+    """Ask something of our own where the env.py of a history would look; nothing is written.
+
+    Args:
+        history: Whose settings the session gets.
+        url: As for `read`.
+        question: Asks on a connection of asyncpg, in a transaction that can't write.
+
+    Raises:
+        LiveError: As for `read`.
+    """
+    return asyncio.run(_ask(history, url, question))
+
+
+async def _ask(history: History, url: str, question: Callable[[Any], Awaitable[Any]]) -> Any:
+    import asyncpg  # noqa: PLC0415 - 160 ms, as in _connect
+
+    try:
+        async with asyncio.timeout(_SECONDS):
+            connection = await _connect(url)
+            try:
+                await _set(connection, _settings(history.prologue), url)
+                await connection.execute(_BEGIN)
+                return await question(connection)
+            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+                raise _refused(exc, dsn.place(url)) from exc
+            finally:
+                await _hang_up(connection)
+    except TimeoutError as exc:
+        raise _late(url) from exc
+
+
 def _settings(prologue: Iterable[str]) -> list[str]:
     return [statement for statement in prologue if _SETTING.match(statement)]
 
@@ -180,8 +212,12 @@ async def _read(url: str, settings: Iterable[str], **options: Any) -> Live:
             finally:
                 await _hang_up(connection)
     except TimeoutError as exc:
-        msg = f"{dsn.place(url)} has not answered within {_SECONDS:.0f} s. {_KEPT} Try again."
-        raise LiveError(msg) from exc
+        raise _late(url) from exc
+
+
+def _late(url: str) -> LiveError:
+    said = f"{dsn.place(url)} has not answered within {_SECONDS:.0f} s."
+    return LiveError(f"{said} {_KEPT} Try again.")
 
 
 async def _set(connection: Any, settings: Iterable[str], url: str) -> None:

@@ -112,6 +112,8 @@ class Revision:
         downgrade: What takes it back.
         lock_timeout: PostgreSQL's, where the file declares its own ("30s"); else empty.
         statement_timeout: The same.
+        ignores: Why a finding of lint may pass, by its rule, as the file declares it.
+        path: The file, as seen from the folder that Alembic is called in.
     """
 
     id: str
@@ -125,6 +127,8 @@ class Revision:
     downgrade: Script = field(default_factory=Script)
     lock_timeout: str = ""
     statement_timeout: str = ""
+    ignores: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
 
     @property
     def needs(self) -> tuple[str, ...]:
@@ -144,6 +148,8 @@ class History:
         version_schema: Its schema, where env.py says one; else the first of the search_path.
         prologue: SQL that env.py sends before the revisions (SET search_path for example).
         offline: Why env.py can't render at all; empty where it can.
+        models: The columns of each table of the models that env.py names, by the table's name as
+            SQL writes it, with its schema where the models say one; empty where it names none.
     """
 
     revisions: tuple[Revision, ...]
@@ -153,6 +159,7 @@ class History:
     version_schema: str = ""
     prologue: tuple[str, ...] = ()
     offline: str = ""
+    models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def by_id(self) -> dict[str, Revision]:
@@ -184,6 +191,7 @@ class History:
                 "revisions": tuple(revisions),
                 "heads": tuple(data["heads"]),
                 "prologue": tuple(data["prologue"]),
+                "models": {name: tuple(columns) for name, columns in data["models"].items()},
             }
         )
 
@@ -323,6 +331,7 @@ class Step:
         statement_timeout: The same.
         again: Whether an interrupted run may have left a part of it.
         loses: What goes with its data, in words; known where the database could be asked.
+        ignores: Why a finding of lint may pass, by its rule; nothing that runs depends on it.
     """
 
     revision: str
@@ -339,6 +348,7 @@ class Step:
     statement_timeout: str = ""
     again: bool = False
     loses: tuple[str, ...] = ()
+    ignores: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def digest(self) -> str:

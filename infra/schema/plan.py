@@ -246,6 +246,7 @@ def _step(
         needs=revision.needs,
         lock_timeout=revision.lock_timeout,
         statement_timeout=revision.statement_timeout,
+        ignores=revision.ignores,
     )
 
 

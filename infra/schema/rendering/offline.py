@@ -14,7 +14,7 @@ from sqlalchemy import Engine, event, text
 from sqlalchemy.inspection import _inspects
 from sqlalchemy.schema import DDLElement
 
-from infra.schema.rendering import literals
+from infra.schema.rendering import literals, models
 from infra.schema.rendering.recorder import NotRenderableError, become, by_library
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Offline(EnvironmentContext):
     Attributes:
         version_table: As env.py configures it.
         version_schema: The same; empty where it says none.
+        models: Columns by table, of every metadata that it compares with.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Offline(EnvironmentContext):
         self.render = render
         self.version_table = "alembic_version"
         self.version_schema = ""
+        self.models: dict[str, tuple[str, ...]] = {}
 
     def is_offline_mode(self) -> bool:
         """Say so, and note who asked."""
@@ -68,6 +70,7 @@ class Offline(EnvironmentContext):
         given.pop("self")
         given.update(given.pop("kw", {}))
         given.pop("as_sql", None)
+        self.models.update(models.tables(given.get("target_metadata")))
         if given.pop("on_version_apply", None):
             self.recorder.refuse("registers on_version_apply, which rendered SQL would leave out")
         options = given.pop("dialect_opts", None) or {}

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
-__all__ = ["labels_of", "load", "module_again", "name_of", "setting", "syntax"]
+__all__ = ["ignores", "labels_of", "load", "module_again", "name_of", "setting", "syntax"]
 
 _NOTHING = "Nothing was done."
 _WORDS = ("base", "head", "heads")
@@ -98,6 +98,25 @@ def setting(script: Script, name: str) -> str:
 
 
 def _locations(scripts: ScriptDirectory) -> list[Path]:
+def ignores(script: Script) -> dict[str, str]:
+    """Give why findings of lint may pass, by rule, as a file declares it in `lint_ignore`.
+
+    Raises:
+        HistoryError: It is no map of rules to reasons.
+    """
+    value: Any = getattr(script.module, "lint_ignore", None)
+    if value is None:
+        return {}
+    if isinstance(value, dict) and all(
+        isinstance(text, str) for pair in value.items() for text in pair
+    ):
+        return {rule.strip(): " ".join(reason.split()) for rule, reason in value.items()}
+    raise HistoryError(
+        f"{Path(script.path).name}: lint_ignore is {value!r}, which is no map of rules to reasons."
+        f' {_NOTHING} Write it as {{"ban-drop-column": "nothing reads it since release 41"}}.'
+    )
+
+
     return list(scripts._version_locations)  # noqa: SLF001 - no public way to a path for each
 
 

@@ -1,0 +1,206 @@
+"""What a reviewer should know of the revisions that would be applied; nothing is written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, cast
+
+from infra.schema.linting import (
+    course,
+    levels,
+    pending,
+    reach,
+    released,
+    server,
+    squawk,
+    suppressions,
+    wanted,
+    wayback,
+)
+from infra.schema.linting.remark import Remark
+from infra.schema.review import LEVELS, Finding
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
+
+    from infra.schema.linting.course import Moment
+    from infra.schema.linting.pending import Pending
+    from infra.schema.model import History, Live, Plan
+    from infra.schema.options import Options
+    from infra.schema.review import Level, Rehearsal
+
+__all__ = ["lint", "refusing"]
+
+_MAJOR = 17
+"""The server's version where nobody knows it: what this project makes."""
+
+# A rehearsal saw whether these wrote their table anew.
+_REWRITES = frozenset({"adding-field-with-default", "changing-column-type"})
+
+
+def lint(  # noqa: PLR0913 - a plan, and all that may be known beside it
+    plan: Plan,
+    history: History,
+    live: Live | None,
+    *,
+    options: Options,
+    folder: Path,
+    url: str | None,
+    rehearsal: Rehearsal | None = None,
+) -> tuple[Finding, ...]:
+    """Look at the revisions that a plan would apply; the worst first, then in the plan's order.
+
+    Args:
+        plan: What would run; what goes back is not looked at.
+        history: What the files say.
+        live: What the database has; None where it is still to be made.
+        options: `lint`, `lint_levels`, `since`, and the stack's roles.
+        folder: The folder that was compiled, inside of its repository.
+        url: libpq URL of the database, which is asked for types, extensions and roles; None
+            leaves that out.
+        rehearsal: Tells what live revisions send, and which tables are written anew.
+
+    Raises:
+        LintError: `since` is no commit here, or squawk can't be run.
+        LiveError: The database does not answer.
+    """
+    if options.lint == "off" or not any(step.direction == "up" for step in plan.steps):
+        return ()
+    old = released.history_files(history, folder, options.since) if options.since else ()
+    all_ = pending.read(plan, old, rehearsal)
+    if all(each.history for each in all_):
+        return ()
+    way = tuple(course.follow(all_, history, live))
+    seen = _Seen(way=way, live=live, history=history, options=options, folder=folder, url=url)
+    return _settled(seen, rehearsal)
+
+
+def refusing(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    """Give the findings that `lint: refuse` stops at: errors without a reason to let them pass."""
+    return tuple(each for each in findings if each.level == "error" and not each.suppressed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Seen:
+    """The plan, statement by statement, and what is known beside it."""
+
+    way: Sequence[tuple[Pending, tuple[Moment, ...]]]
+    live: Live | None
+    history: History
+    options: Options
+    folder: Path
+    url: str | None
+
+    @property
+    def new(self) -> tuple[Pending, ...]:
+        """The revisions that are not history."""
+        return tuple(each for each, _ in self.way if not each.history)
+
+    @property
+    def asked(self) -> bool:
+        """Whether there is a server to ask."""
+        return self.live is not None and self.url is not None
+
+    def remarks(self) -> Iterator[Remark]:
+        """Give what every rule finds, suppressions apart."""
+        major = self.live.server // 10_000 if self.live and self.live.server else _MAJOR
+        yield from squawk.look(self.new, major=major, settings=self.options.lint_levels)
+        yield from released.look(self.way, self.live, options=self.options, folder=self.folder)
+        if self.live is not None and self.url is not None:
+            yield from self._server(self.live, self.url)
+        yield from wayback.look(self.new)
+        for each in self.new:
+            if each.unknown:
+                yield Remark(rule="not-linted", revision=each.step.revision, message=each.unknown)
+
+    def _server(self, live: Live, url: str) -> Iterator[Remark]:
+        statements = [each for one, _ in self.way for each in one.statements]
+        if not statements:
+            return
+        told = server.ask(
+            self.history,
+            url,
+            types={name for each in statements for _, name in wanted.types(each)},
+            extensions={name for each in statements for name in wanted.extensions(each)},
+        )
+        yield from wanted.look(self.way, told, live)
+        yield from reach.look(self.way, told, live, self.options.roles)
+
+
+def _settled(seen: _Seen, rehearsal: Rehearsal | None) -> tuple[Finding, ...]:
+    """Give levels and suppressions to what was found, and put it in order."""
+    found = list(seen.remarks())
+    unused = {moment.statement.number for _, way in seen.way for moment in way if moment.unused}
+    counting = [
+        _measured(each, seen, rehearsal)
+        for each in found
+        if not (each.number in unused and _about_use(each.rule))
+    ]
+    counting += suppressions.look(
+        seen.new, {(each.revision, each.rule) for each in found}, _unchecked(seen, found)
+    )
+    counting += _unknown_rules(seen.options)
+    order = {each.step.revision: place for place, each in enumerate(seen.new)}
+    by_id = {each.step.revision: each for each in seen.new}
+    counting.sort(key=lambda each: (order.get(each.revision, -1), each.number))
+    findings = [
+        finding
+        for each in counting
+        if (finding := _finding(each, by_id.get(each.revision), seen.options))
+    ]
+    return tuple(sorted(dict.fromkeys(findings), key=lambda each: LEVELS.index(each.level)))
+
+
+def _about_use(rule: str) -> bool:
+    return rule in levels.SQUAWK and levels.SQUAWK[rule].used
+
+
+def _measured(remark: Remark, seen: _Seen, rehearsal: Rehearsal | None) -> Remark:
+    """Take a rehearsal's word for it where a table was not written anew after all."""
+    ran = rehearsal.step(remark.revision) if rehearsal else None
+    chosen = {levels.rule_named(rule) for rule in seen.options.lint_levels}
+    if remark.rule not in _REWRITES or remark.rule in chosen or ran is None or ran.failure:
+        return remark
+    if ran.rewritten:
+        return remark
+    said = f"{remark.message} The rehearsal saw no table written anew."
+    return replace(remark, level="warning", message=said)
+
+
+def _finding(remark: Remark, revision: Pending | None, options: Options) -> Finding | None:
+    level = remark.level or levels.level(remark.rule, options.lint_levels)
+    if level == "off":
+        return None
+    return Finding(
+        rule=remark.rule,
+        level=cast("Level", level),
+        revision=remark.revision,
+        message=remark.message,
+        help=remark.help,
+        statement=remark.statement,
+        suppressed=suppressions.reason(revision, remark.rule) if revision else "",
+    )
+
+
+def _unchecked(seen: _Seen, found: Iterable[Remark]) -> set[tuple[str, str]]:
+    """List what could not be looked for in a revision: a suppression of that may be of use yet."""
+    rules = {rule for rule in levels.RULES if levels.level(rule, seen.options.lint_levels) == "off"}
+    if not seen.asked:
+        rules |= wanted.RULES | reach.RULES
+    if any(each.rule == "models-unknown" for each in found):
+        rules |= released.RULES
+    unchecked = {(each.step.revision, rule) for each in seen.new for rule in rules}
+    partly = {each.revision for each in found if each.rule in {"not-linted", "syntax-error"}}
+    return unchecked | {(revision, rule) for revision in partly for rule in levels.RULES}
+
+
+def _unknown_rules(options: Options) -> Iterator[Remark]:
+    for rule in options.lint_levels:
+        if not levels.known(rule):
+            yield Remark(
+                rule="unknown-rule",
+                revision="",
+                message=f"lint_levels names {rule}, and there is no rule of that name",
+                help="See docs/lint.md for their names.",
+            )

@@ -1,0 +1,1 @@
+"""What lint knows of pending revisions: squawk's rules, and what the graph knows beside them."""
