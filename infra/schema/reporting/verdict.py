@@ -1,0 +1,152 @@
+"""The verdict in a line, and what it rests on."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from infra.schema import view
+from infra.schema.reporting import rows, words
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.schema.model import Plan
+    from infra.schema.reporting.content import Mood, Row
+    from infra.schema.review import Rehearsal, Review
+
+__all__ = ["SIGNS", "verdict"]
+
+SIGNS: dict[Mood, str] = {"fine": "✅", "look": "👀", "stop": "⛔", "unknown": "❓"}
+
+_WIDTH = 300
+_STATEMENT = re.compile(r"\bstatement \d+(?: of \d+)?")
+
+
+def verdict(review: Review, table: tuple[Row, ...]) -> tuple[Mood, str, tuple[str, ...]]:
+    """Give how it looks, the line, and the reasons in full, a line each."""
+    plan, rehearsal = review.plan, review.rehearsal
+    if review.unplanned or plan is None:
+        why = review.unplanned or "no plan was made"
+        return "unknown", words.cut(f"{view.BLIND}: {why}", _WIDTH), _lines(why)
+    if rehearsal and rehearsal.failure:
+        return "stop", _failed(plan, rehearsal), review.refuses
+    if review.refuses:
+        more = len(review.refuses) - 1
+        said = f"refused: {words.cut(review.refuses[0], _WIDTH)}"
+        return "stop", said + (f" (and {more:,} more)" if more else ""), review.refuses
+    reasons = tuple(_reasons(review, plan, table))
+    if reasons:
+        return "look", f"look closely: {'; '.join(reasons)}", _for_whom(plan, rehearsal)
+    return "fine", _ready(plan, rehearsal, table), ()
+
+
+def _lines(text: str) -> tuple[str, ...]:
+    return tuple(text.splitlines()) if "\n" in text.strip() or len(text) > _WIDTH else ()
+
+
+def _failed(plan: Plan, rehearsal: Rehearsal) -> str:
+    """Say which revision failed, at which statement, and what PostgreSQL said."""
+    failed = next((step for step in rehearsal.steps if step.failure), None)
+    message = failed.failure if failed else rehearsal.failure
+    if failed is None:
+        return words.cut(f"fails in rehearsal: {message}", _WIDTH)
+    planned = next((step for step in plan.steps if step.revision == failed.revision), None)
+    name = f"{failed.revision} ({planned.message})" if planned and planned.message else ""
+    found = _STATEMENT.search(rehearsal.failure) or _STATEMENT.search(message)
+    place = f", {found[0]}" if found else ""
+    what = "taking back revision" if failed.direction == "down" else "revision"
+    return words.cut(
+        f"fails in rehearsal: {what} {name or failed.revision}{place}: {message}", _WIDTH
+    )
+
+
+def _ready(plan: Plan, rehearsal: Rehearsal | None, table: tuple[Row, ...]) -> str:
+    if not plan.steps and not plan.stamp:
+        return f"nothing to do: at {words.joined(plan.after) or 'base'}"
+    said = _count(plan)
+    if plan.steps and rehearsal:
+        sure = all(row.back.tone == "good" for row in table)
+        back = "way back for all" if sure else "way back not rehearsed"
+        said += f", {_time(rehearsal)} in rehearsal, {back}"
+    elif plan.steps:
+        said += ", not rehearsed"
+    return f"ready: {said}"
+
+
+def _for_whom(plan: Plan, rehearsal: Rehearsal | None) -> tuple[str, ...]:
+    """Say what would run, where the verdict itself says what is wrong with it."""
+    if not plan.steps and not plan.stamp:
+        return ()
+    time = f", {_time(rehearsal)} in rehearsal" if rehearsal else ""
+    return (f"{_count(plan)}{time}",)
+
+
+def _count(plan: Plan) -> str:
+    down = sum(step.direction == "down" for step in plan.steps)
+    up = len(plan.steps) - down
+    said = [
+        f"{words.plural(len(plan.stamp), 'revision')} to adopt without running"
+        if plan.stamp
+        else "",
+        f"{words.plural(down, 'revision')} to take back" if down else "",
+        f"{words.plural(up, 'revision')} to apply" if up else "",
+    ]
+    return ", ".join(filter(None, said))
+
+
+def _time(rehearsal: Rehearsal) -> str:
+    return f"about {words.seconds(sum(step.seconds for step in rehearsal.steps))}"
+
+
+def _reasons(review: Review, plan: Plan, table: tuple[Row, ...]) -> Iterator[str]:
+    """Name what a reviewer has to decide about, the worst first."""
+    losing = sum(bool(rows.destroyed(step, review.rehearsal)) for step in plan.steps)
+    if losing:
+        yield f"destroys data in {words.plural(losing, 'revision')}"
+    yield from _about_findings(review)
+    bad = sum(row.back.tone == "bad" for row in table)
+    if bad:
+        yield f"no sure way back for {words.plural(bad, 'revision')}"
+    blind = sum(
+        bool(step.script.live) and not (review.rehearsal and review.rehearsal.step(step.revision))
+        for step in plan.steps
+    )
+    if blind:
+        yield f"{words.plural(blind, 'revision')} run live and not rehearsed".replace(
+            "1 revision run", "1 revision runs"
+        )
+    if review.rehearsal:
+        yield from _about_rehearsal(review.rehearsal)
+    if plan.drift:
+        yield f"{words.plural(len(plan.drift), 'object')} changed by hand"
+
+
+def _about_findings(review: Review) -> Iterator[str]:
+    counted = [finding for finding in review.findings if not finding.suppressed]
+    for level in ("error", "warning"):
+        number = sum(finding.level == level for finding in counted)
+        if number:
+            yield words.plural(number, level)
+
+
+def _about_rehearsal(rehearsal: Rehearsal) -> Iterator[str]:
+    held = [
+        lock
+        for step in rehearsal.steps
+        for lock in step.locks
+        if not lock.fresh and rows.strong(lock.mode) and lock.seconds >= rows.LONG_LOCK
+    ]
+    if held:
+        worst = max(held, key=lambda lock: lock.seconds)
+        yield (f"{worst.mode} on {words.line(worst.relation)} for {words.seconds(worst.seconds)}")
+    rewritten = words.unique(each.relation for step in rehearsal.steps for each in step.rewritten)
+    if rewritten:
+        yield f"writes {words.line(words.joined(rewritten, most=3))} anew"
+    if rehearsal.unreturned:
+        yield "the way back did not go to its end in rehearsal"
+    if rehearsal.returned:
+        objects = words.plural(len(rehearsal.returned), "object")
+        yield f"the way back leaves {objects} different"
+    if rehearsal.differs:
+        yield "the models say otherwise than the revisions"
