@@ -23,7 +23,6 @@ __all__ = [
     "LateError",
     "LedgerError",
     "LedgerMismatchError",
-    "LintError",
     "LiveError",
     "LockedError",
     "MigrationError",
@@ -36,6 +35,7 @@ __all__ = [
     "StoppedError",
     "TargetError",
     "UnknownRevisionError",
+    "UnsoundError",
 ]
 
 
@@ -184,7 +184,7 @@ class DriftError(PlanError):
         self.drift = drift
 
 
-class LintError(PlanError):
+class UnsoundError(PlanError):
     """Lint found errors in what is pending, and the stack refuses them.
 
     Attributes:

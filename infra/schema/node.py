@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 from infra.schema import apply, history, live, plan, refusals
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError, MovedError
 from infra.schema.model import History, Policy
+from infra.schema.review import Review
 from infra.schema.running.progress import Progress, line
 from infra.schema.statements import losses
 
@@ -18,8 +19,9 @@ if TYPE_CHECKING:
 
     from infra.schema.model import Live, Plan
     from infra.schema.options import Options
+    from infra.schema.review import Finding, Rehearsal
 
-__all__ = ["Look", "Place", "Say", "Seen", "bring", "leave", "look"]
+__all__ = ["Look", "Place", "Say", "Seen", "bring", "leave", "look", "review"]
 
 
 class Say(Protocol):
@@ -131,6 +133,92 @@ def _with_losses(url: str, made: Plan) -> Plan:
     return replace(made, steps=steps)
 
 
+def review(place: Place, seen: Look, *, say: Say, rehearsed: bool) -> Review:
+    """Look at a plan as a reviewer does: lint it, and rehearse it where that is wanted.
+
+    Args:
+        place: Where.
+        seen: What `look` gave.
+        say: Told of the rehearsal's progress.
+        rehearsed: Whether to rehearse it.
+
+    Raises:
+        GroundworkError: Lint or the rehearsal could not be done; a step that fails in a rehearsal
+            is no error here, but told in the review.
+    """
+    options, made = place.options, seen.plan
+    if made is None:
+        return Review(stack=place.stack, unplanned=seen.unseen, lint=options.lint)
+    rehearsal = _rehearse(place, seen.history, seen.live, made, say) if rehearsed else None
+    findings = _lint(place, seen, made, rehearsal)
+    errors = sorted({each.rule for each in _refusing(options, findings)})
+    refuses = [f"lint found errors, and lint is refuse: {', '.join(errors)}"] if errors else []
+    if not plan.approved(made, options.policy):
+        refuses.append(f"approved_plan is {options.policy.approved_plan}, and this is another plan")
+    return Review(
+        stack=place.stack,
+        plan=made,
+        findings=findings,
+        rehearsal=rehearsal,
+        refuses=tuple(refuses),
+        lint=options.lint,
+    )
+
+
+def _rehearse(
+    place: Place, files: History, there: Live | None, made: Plan, say: Say
+) -> Rehearsal | None:
+    if not made.steps:
+        return None
+    from infra.schema import rehearse  # noqa: PLC0415 - it runs servers, for those who want it
+    from infra.schema.linting import released  # noqa: PLC0415 - at head nobody asks git
+
+    since = place.options.since
+    terms = rehearse.Terms(
+        folder=place.folder,
+        url=place.url,
+        options=place.options,
+        binaries=place.binaries,
+        released=released.history_files(files, place.folder, since) if since else (),
+    )
+    return rehearse.rehearse(made, files, there, terms, say=say)
+
+
+def _lint(
+    place: Place, seen: Look, made: Plan, rehearsal: Rehearsal | None = None
+) -> tuple[Finding, ...]:
+    if place.options.lint == "off" or not made.steps:
+        return ()
+    from infra.schema import lint  # noqa: PLC0415 - it loads a parser, where something is pending
+
+    return lint.lint(
+        made,
+        seen.history,
+        seen.live,
+        options=place.options,
+        folder=place.folder,
+        url=place.url,
+        rehearsal=rehearsal,
+    )
+
+
+def _refuse_unsound(place: Place, seen: Seen) -> None:
+    """Stop before anything runs, where lint finds errors and the stack refuses them."""
+    if place.options.lint == "refuse":
+        refusing = _refusing(place.options, _lint(place, seen, seen.plan))
+        if refusing:
+            raise refusals.unsound(refusing)
+
+
+def _refusing(options: Options, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Give the findings for which `up` stops."""
+    if options.lint != "refuse" or not findings:
+        return ()
+    from infra.schema import lint  # noqa: PLC0415 - loaded already, where there are findings
+
+    return lint.refusing(findings)
+
+
 def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) -> Seen:
     """Run the plan; gives what there is afterwards.
 
@@ -150,6 +238,7 @@ def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) 
     if shown not in ("", seen.plan.digest):
         raise refusals.moved(seen.plan)
     plan.refuse_unapproved(seen.plan, place.options.policy)
+    _refuse_unsound(place, seen)
     try:
         _run(place, seen.history, seen.plan, say, cancelled)
     except MovedError:

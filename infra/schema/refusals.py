@@ -20,12 +20,14 @@ from infra.schema.errors import (
     PlanMovedError,
     TargetError,
     UnknownRevisionError,
+    UnsoundError,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from infra.schema.model import Applied, Drift, History, Live, Plan, Revision
+    from infra.schema.review import Finding
 
 __all__ = [
     "DIGEST",
@@ -41,6 +43,7 @@ __all__ = [
     "redundant_rows",
     "several_heads",
     "unknown",
+    "unsound",
     "version_table_gone",
 ]
 
@@ -162,6 +165,19 @@ def not_approved(plan: Plan, approved: str) -> NotApprovedError:
         f"The plan is {plan.digest}, and approved_plan is {approved}: what would run is not what"
         f" was reviewed. {_KEPT} Review the preview again, then set approved_plan to its digest"
         f" (at least {DIGEST} characters of it)."
+    )
+
+
+def unsound(findings: Sequence[Finding]) -> UnsoundError:
+    """Word that lint found errors, and the stack refuses them."""
+    lines = [f"  {each.revision} {each.rule}: {each.message}" for each in findings[:_LINES]]
+    if len(findings) > _LINES:
+        lines.append(f"  and {len(findings) - _LINES} more")
+    listed = "\n".join(lines)
+    return UnsoundError(
+        f"Lint found errors, and the stack refuses them (lint is refuse):\n{listed}\n{_KEPT} Mend"
+        ' the revisions; or let one pass with lint_ignore = {"RULE": "REASON"} in its file.',
+        findings=tuple(findings),
     )
 
 
