@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from infra.servers import probe
+from infra.servers import leftovers, probe
 from infra.servers.errors import ClusterError
 from infra.servers.local.account import server_account
 from infra.servers.local.binaries import locate
@@ -24,6 +21,7 @@ from infra.servers.ports import HOST, find_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from infra.servers.local.account import Account
     from infra.servers.local.binaries import Binaries
@@ -88,27 +86,40 @@ def throwaway(
     Raises:
         ClusterError: No server could be made; nothing is left of it.
     """
-    folder = Path(tempfile.mkdtemp(prefix="groundwork-throwaway-"))
-    folder.chmod(0o755)  # the server runs as another user where we are root
-    try:
-        data = folder / "data"
+    with leftovers.folder("groundwork-throwaway-") as folder:
+        folder.path.chmod(0o755)  # the server runs as another user where we are root
+        data = folder.path / "data"
         account = server_account(data)
         programs = locate(configured=binaries, account=account)
         password = password or secrets.token_urlsafe()
         Cluster(data=data, owner="groundwork/throwaway", account=account).make(programs, password)
-        with _running(data, account, programs, password, settings) as port:
+        place = _Place(data=data, account=account, programs=programs, lock=folder.lock)
+        with _running(place, password, settings) as port:
             yield Throwaway(
                 host=HOST, port=port, user=SUPERUSER, password=password, programs=programs
             )
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Place:
+    """Where a server runs, as whom, and with what.
+
+    Attributes:
+        data: Its data directory.
+        account: Its user.
+        programs: PostgreSQL's.
+        lock: Descriptor that keeps the folder for as long as the server has it.
+    """
+
+    data: Path
+    account: Account
+    programs: Binaries
+    lock: int
 
 
 @contextmanager
-def _running(
-    data: Path, account: Account, programs: Binaries, password: str, settings: tuple[str, ...]
-) -> Iterator[int]:
-    server, port = _start(data, account, programs, password, settings)
+def _running(place: _Place, password: str, settings: tuple[str, ...]) -> Iterator[int]:
+    server, port = _start(place, password, settings)
     try:
         yield port
     finally:
@@ -117,12 +128,12 @@ def _running(
 
 
 def _start(
-    data: Path, account: Account, programs: Binaries, password: str, settings: tuple[str, ...]
+    place: _Place, password: str, settings: tuple[str, ...]
 ) -> tuple[subprocess.Popen[bytes], int]:
     last: Exception | None = None
     for _ in range(_TRIES):  # others start at once and may take the same port
         port = find_free()
-        server = _launch(data, account, programs, (f"port={port}", *settings))
+        server = _launch(place, (f"port={port}", *settings))
         try:
             probe.wait(
                 host=HOST, port=port, user=SUPERUSER, password=password, seconds=_START_SECONDS
@@ -138,16 +149,15 @@ def _start(
     raise ClusterError(msg)
 
 
-def _launch(
-    data: Path, account: Account, programs: Binaries, settings: tuple[str, ...]
-) -> subprocess.Popen[bytes]:
+def _launch(place: _Place, settings: tuple[str, ...]) -> subprocess.Popen[bytes]:
     # Nothing is worth a wait for the disk: a crash loses it all anyway.
     careless = ("fsync=off", "full_page_writes=off", "synchronous_commit=off")
-    place = (f"listen_addresses={HOST}", "unix_socket_directories=")
-    chosen = [word for each in (*place, *careless, *settings) for word in ("-c", each)]
-    command = [programs.tool("postgres"), "-D", str(data), *chosen]
+    reach = (f"listen_addresses={HOST}", "unix_socket_directories=")
+    chosen = [word for each in (*reach, *careless, *settings) for word in ("-c", each)]
+    command = [place.programs.tool("postgres"), "-D", str(place.data), *chosen]
+    account = place.account
     follow = [sys.executable, "-ISc", _FOLLOW, str(account.uid), str(account.gid)]
-    with (data / "server.log").open("wb") as log:
+    with (place.data / "server.log").open("wb") as log:
         return subprocess.Popen(
             [*follow, *command],
             stdin=subprocess.DEVNULL,
@@ -156,4 +166,5 @@ def _launch(
             cwd="/",
             env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},
             umask=0o077,
+            pass_fds=(place.lock,),
         )

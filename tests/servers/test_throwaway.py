@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.servers import ports, probe
+from infra.servers import leftovers, ports, probe
 from infra.servers.throwaway import throwaway
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _ROOT = Path(__file__).parents[2]
 _HOLD = """
@@ -67,7 +73,74 @@ def test_a_throwaway_server_ends_with_a_killed_process(scratch: Path) -> None:
     holder.wait()
     holder.stdout.close()
 
+    assert _comes_true(lambda: ports.is_free(port))
+
+
+def test_the_next_throwaway_server_removes_what_a_killed_one_has_left(
+    scratch: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of a killed process goes; that of a server that runs, and a stranger's, stay."""
+    place = scratch / "of killed ones"
+    place.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(place))
+    stranger = place / "groundwork-throwaway-of-an-older-version"
+    stranger.mkdir()
+    killed = _hold(place)
+    (left,) = set(place.iterdir()) - {stranger}
+    holder = _hold(place)
+    (held,) = set(place.iterdir()) - {stranger, left}
+    killed.kill()
+    killed.communicate()
+
+    def removed() -> bool:
+        with leftovers.folder("groundwork-throwaway-"):
+            return not left.exists()
+
+    try:
+        assert _comes_true(removed)  # once its server has ended, too
+        assert stranger.exists()
+        assert (held / "data" / "postmaster.pid").exists()
+    finally:
+        holder.terminate()
+        holder.communicate()
+        shutil.rmtree(place)
+
+
+def test_a_folder_that_was_taken_away_before_it_was_locked_is_made_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two that begin at once can't take each other's folder away."""
+    lock, late = fcntl.flock, [True]
+
+    def flock(descriptor: int, how: int) -> None:
+        if late and late.pop():
+            (stolen,) = tmp_path.iterdir()
+            shutil.rmtree(stolen)
+        lock(descriptor, how)
+
+    monkeypatch.setattr("fcntl.flock", flock)
+    with leftovers.folder("groundwork-test-", parent=str(tmp_path)) as made:
+        assert [path.name for path in made.path.iterdir()] == ["lock"]
+        assert list(tmp_path.iterdir()) == [made.path]
+    assert not list(tmp_path.iterdir())
+
+
+def _hold(place: Path) -> subprocess.Popen[str]:
+    """Run a process that has a throwaway server."""
+    holder = subprocess.Popen(
+        [sys.executable, "-c", _HOLD],
+        cwd=_ROOT,
+        env={**os.environ, "TMPDIR": str(place)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert holder.stdout is not None
+    assert holder.stdout.readline()
+    return holder
+
+
+def _comes_true(true: Callable[[], bool]) -> bool:
     deadline = time.monotonic() + 30
-    while not ports.is_free(port) and time.monotonic() < deadline:
+    while not true() and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert ports.is_free(port)
+    return true()

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
+import os
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import GroundworkError
@@ -19,9 +18,11 @@ from infra.schema.rehearsing.rows import Generated
 from infra.schema.running import connecting
 from infra.schema.running.versions import VersionTable
 from infra.schema.statements.sql import identifier
+from infra.servers import leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from infra.schema.model import History
     from infra.schema.rehearsing.forwarder import Target
@@ -37,7 +38,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s';
 """
 _DIFFERENCES = 20
-_LONGEST = 80  # of a socket's folder: the kernel takes 107 bytes with the name
+_LONGEST = 60  # bytes of the folder above a socket's, whose whole path may have 107
 _READABLE = """
 SELECT n.nspname::text AS schema, c.relname::text AS table,
        has_schema_privilege(n.oid, 'USAGE') AS enters
@@ -161,14 +162,11 @@ def empty(server: Throwaway, history: History) -> Remade:
 @contextmanager
 def _private() -> Iterator[Path]:
     """Make a folder that nobody else may enter, of a name that a socket's path has room for."""
-    folder = Path(tempfile.mkdtemp(prefix="groundwork-rehearsal-"))
-    if len(bytes(folder)) > _LONGEST:
-        folder.rmdir()
-        folder = Path(tempfile.mkdtemp(prefix="groundwork-rehearsal-", dir="/tmp"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    parent = tempfile.gettempdir()
+    if len(os.fsencode(parent)) > _LONGEST:
+        parent = "/tmp"  # noqa: S108 - the folder in it is made for us alone
+    with leftovers.folder("groundwork-rehearsal-", parent=parent) as folder:
+        yield folder.path
 
 
 async def _take(

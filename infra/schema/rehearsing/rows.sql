@@ -46,6 +46,12 @@ SELECT json_build_object(
                     'unique', i.indisunique) ORDER BY i.indisprimary DESC, i.indexrelid)
                 FROM pg_index i
                 WHERE i.indrelid = w.oid AND (i.indisunique OR i.indisexclusion)),
+            'slow', (
+                SELECT json_agg(i.indexrelid::regclass::text ORDER BY i.indexrelid)
+                FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid
+                JOIN pg_am m ON m.oid = x.relam
+                WHERE i.indrelid = w.oid AND m.amname IN ('hnsw', 'ivfflat') AND i.indisvalid
+                  AND x.relkind = 'i'),
             'checks', (
                 SELECT json_agg(json_build_object(
                     'name', k.conname, 'columns', k.conkey,
