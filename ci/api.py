@@ -10,7 +10,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ _TIMEOUT = 30.0  # seconds for one request
 _PAUSES = (0.5, 1.0, 2.0)  # seconds before a request is repeated, where the server names none
 _PATIENCE = 120.0  # seconds that a server may ask for
 _PER_PAGE, _PAGES = 100, 500
-_REFUSED, _TOO_MANY, _BROKEN = 403, 429, 500
+_NONE, _REFUSED, _TOO_MANY, _BROKEN = 0, 403, 429, 500
+_SUCCESS = range(200, 300)
 _NEXT = re.compile(r'<([^>]*)>\s*;[^,]*\brel="?next"?')
 
 
@@ -44,16 +45,33 @@ class UnsureError(ApiError):
     """Nobody knows whether the request was carried out."""
 
 
-@dataclass(frozen=True, kw_only=True)
 class _Answer:
-    status: int
-    body: bytes
-    headers: Mapping[str, str]
+    """What came back.
+
+    Attributes:
+        status: HTTP's, or `_NONE`.
+        body: The content.
+        headers: By names in lower case.
+        reason: Why nothing came back.
+        unsure: Whether the request may have been carried out although this is a failure.
+    """
+
+    def __init__(
+        self,
+        *,
+        status: int,
+        body: bytes = b"",
+        headers: Mapping[str, str] = MappingProxyType({}),
+        reason: str = "",
+        unsure: bool = False,
+    ) -> None:
+        self.status, self.body, self.headers, self.reason = status, body, headers, reason
+        self.unsure = unsure or status >= _BROKEN
 
     def wait(self, otherwise: float) -> float | None:
         """Give the seconds to wait before the same request; None where that makes no sense."""
         asked = _asked(self.headers)
-        if self.status == _TOO_MANY or self.status >= _BROKEN:
+        if self.status in (_NONE, _TOO_MANY) or self.status >= _BROKEN:
             return otherwise if asked is None else asked
         # GitHub's limits come as a refusal that says when to come back.
         return asked if self.status == _REFUSED else None
@@ -89,25 +107,26 @@ class Api:
         # Redirects are not followed: the token is for this server alone.
         self._opener = urllib.request.build_opener(_Staying)
 
-    def ask(self, method: str, path: str, data: Any = None) -> Any:
+    def ask(self, method: str, path: str, data: Any = None, *, reads: bool = False) -> Any:
         """Make a request, again where that can help, and give what the answer's JSON says.
 
         Args:
             method: A POST is not repeated where it may have been carried out.
             path: From the base on, or a whole address.
             data: Sent as JSON.
+            reads: Whether a POST changes nothing, so that it is repeated like the others.
 
         Raises:
             UnsureError: A POST that may have been carried out.
             ApiError: Anything else that failed.
         """
-        return self._json(self._answer(method, path, data))
+        return self._json(self._answer(method, path, data, once=method == "POST" and not reads))
 
     def pages(self, path: str) -> Iterator[Any]:
         """Give what a list has on all its pages."""
         query = f"per_page={_PER_PAGE}"
         for _ in range(_PAGES):
-            answer = self._answer("GET", f"{path}{'&' if '?' in path else '?'}{query}", None)
+            answer = self._answer("GET", f"{path}{'&' if '?' in path else '?'}{query}")
             yield from self._json(answer)
             found = _NEXT.search(answer.headers.get("link") or "")
             if not found:
@@ -115,31 +134,22 @@ class Api:
             # Its query alone: whatever server the link names, the token doesn't go there.
             path, query = path.partition("?")[0], urllib.parse.urlsplit(found[1]).query
 
-    def _answer(self, method: str, path: str, data: Any) -> _Answer:
-        trouble = ""
+    def _answer(self, method: str, path: str, data: Any = None, *, once: bool = False) -> _Answer:
         for pause in (*_PAUSES, None):
-            status, wait = 0, pause
-            try:
-                answer = self._once(method, path, data)
-            except (OSError, http.client.HTTPException) as exc:
-                trouble = f"{self._place} can't be reached: {getattr(exc, 'reason', exc)}"
-                sent = not isinstance(getattr(exc, "reason", exc), ConnectionRefusedError)
-            else:
-                status, sent = answer.status, answer.status >= _BROKEN
-                if status < 300:  # noqa: PLR2004 - what HTTP calls a success
-                    return answer
-                wait = answer.wait(pause or 0)
-                trouble = self._explained(answer)
-                if wait is None:
-                    break
-            if method == "POST" and sent:
-                raise UnsureError(trouble, status=status)
+            answer = self._once(method, path, data)
+            if answer.status in _SUCCESS:
+                return answer
+            trouble = self._explained(answer)
+            if once and answer.unsure:
+                raise UnsureError(trouble, status=answer.status)
+            wait = answer.wait(pause or 0.0)
             if pause is None or wait is None:
                 break
             if wait > _PATIENCE:
-                raise ApiError(f"{trouble}; it asks to come back in {wait:.0f} s", status=status)
+                told = f"{trouble}; it asks to come back in {wait:.0f} s"
+                raise ApiError(told, status=answer.status)
             time.sleep(wait)
-        raise ApiError(trouble, status=status)
+        raise ApiError(trouble, status=answer.status)
 
     def _once(self, method: str, path: str, data: Any) -> _Answer:
         address = path if "://" in path else f"{self._base}{path}"
@@ -154,8 +164,14 @@ class Api:
         except urllib.error.HTTPError as exc:
             with exc:
                 return _Answer(status=exc.code, body=exc.read(), headers=_lower(exc.headers))
+        except (OSError, http.client.HTTPException) as exc:
+            reason = getattr(exc, "reason", exc)
+            unsure = not isinstance(reason, ConnectionRefusedError)
+            return _Answer(status=_NONE, reason=str(reason), unsure=unsure)
 
     def _explained(self, answer: _Answer) -> str:
+        if answer.status == _NONE:
+            return f"{self._place} can't be reached: {answer.reason}"
         said, meaning = answer.said(), self._meanings.get(answer.status, "")
         told = f"{self._place} answered {answer.status}{f' ({said})' if said else ''}"
         return f"{told}: {meaning}" if meaning else told

@@ -110,10 +110,14 @@ class _GitHub(Forge):
         # The token of a workflow or an app is nobody's, and only GraphQL tells of whom.
         try:
             asked = {"query": "{viewer{login}}"}
-            viewer = self._api.ask("POST", self._request.graphql, asked)["data"]["viewer"]["login"]
-        except (ApiError, KeyError, TypeError):
-            viewer = "github-actions[bot]"
-        return {(viewer.removesuffix("[bot]") + "[bot]", True)}
+            answer = self._api.ask("POST", self._request.graphql, asked, reads=True)
+            viewer = (answer.get("data") or {}).get("viewer") or {}
+        except ApiError as exc:
+            if exc.status not in _REFUSED:
+                raise
+            viewer = {}
+        login = viewer.get("login") or "github-actions"
+        return {(f"{login.removesuffix('[bot]')}[bot]", True)}
 
 
 class _Gitea(_GitHub):

@@ -77,6 +77,19 @@ def test_a_stranger_by_a_persons_token_is_told_apart_by_login(
     assert forge.texts() == [_OLD, _NEW]
 
 
+@pytest.mark.parametrize("status", [403, 502])
+def test_a_workflows_bot_is_known_although_nobody_says_who_it_is(
+    on_github: Commenting, forge: ForgeServer, status: int
+) -> None:
+    """Where GraphQL is closed, GitHub's own bot is meant; where it is broken, it is asked again."""
+    forge.write(BOT, _OLD)
+    forge.next = [Answer(status=status, method="POST")]
+
+    assert "edited " in on_github.run(_NEW)
+
+    assert forge.texts() == [_NEW]
+
+
 @pytest.mark.parametrize("status", [500, 502, 429])
 def test_what_is_broken_for_a_moment_is_asked_again(
     commenting: Commenting, forge: ForgeServer, status: int

@@ -69,10 +69,7 @@ class PullRequest:
         path.unlink(missing_ok=True)
         scripts = ScriptDirectory.from_config(Config(self.folder / "migrations" / "alembic.ini"))
         parent = scripts.get_current_head()
-        text = _REVISION.format(
-            message="what is reviewed", revision=revision, parent=parent, sql=sql
-        )
-        path.write_text(text)
+        path.write_text(_REVISION.format(revision=revision, parent=parent, sql=sql))
         self.commit("a revision")
         return revision
 
@@ -182,3 +179,22 @@ def test_a_look_makes_no_stack_in_a_backend_of_ones_own(pull_request: PullReques
     assert "the backend has no stack missing" in report
     assert "tests tests" not in report
     assert pull_request.facts()["failed"] is True
+
+
+def test_a_stack_that_comes_and_goes_is_made_for_the_look(pull_request: PullRequest) -> None:
+    """Its file says `environment: preview`; the program then ends at a mistake in it."""
+    state = pull_request.folder / ".groundwork" / "elsewhere"
+    state.mkdir(parents=True)
+    (pull_request.folder / "Pulumi.branch.yaml").write_text(
+        "config:\n  groundwork:environment: preview\n  groundwork:port: 99\n"
+    )
+    pull_request.environment |= {
+        "PULUMI_BACKEND_URL": f"file://{state}".replace(" ", "%20"),
+        "PULUMI_CONFIG_PASSPHRASE": "tests tests",
+    }
+
+    status, text = pull_request.preview("branch")
+
+    assert status != 0, text
+    assert "groundwork:port: 99 is out of range" in pull_request.report()
+    assert [path.name for path in state.rglob("branch.json")] == ["branch.json"]
