@@ -12,11 +12,13 @@ import os
 import signal
 import sys
 import threading
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import GroundworkError
-from infra.schema import history, ledger, live, node, options, view
+from infra.schema import history, ledger, live, node, options, review, view
+from infra.schema.errors import PlanError, RehearsalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -50,16 +52,43 @@ def _parser() -> argparse.ArgumentParser:
         ("plan", _plan, "show what would run; status 2 where something would"),
         ("upgrade", _upgrade, "run it"),
         ("check", _check, "say in a line whether the database is where it should be"),
+        ("lint", _lint, "say what is unsafe in what is pending; status 2 for an error"),
+        ("rehearse", _rehearse, "run what is pending on a throwaway server, and say what happened"),
+        (
+            "report",
+            _report,
+            "all that a reviewer should see, rehearsed; status 2 where it would run",
+        ),
         ("history", _history, "list the revisions of the files; asks no database"),
         ("ledger", _ledger, "list what the database remembers"),
     ):
         command = commands.add_parser(name, help=says, description=says)
         command.set_defaults(run=run)
-        _add_options(command)
+        _add_options(command, rehearse="true" if run in (_rehearse, _report) else "")
+        if run is _report:
+            _add_format(command)
     return parser
 
 
-def _add_options(command: argparse.ArgumentParser) -> None:
+def _add_format(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--format",
+        choices=("terminal", "markdown", "html"),
+        default="terminal",
+        help="default: terminal",
+    )
+    command.add_argument(
+        "--output", type=Path, default=None, metavar="FILE", help="instead of standard output"
+    )
+    command.add_argument(
+        "--limit",
+        type=int,
+        default=65_536,
+        help="characters that Markdown may have; default: %(default)s, what a comment takes",
+    )
+
+
+def _add_options(command: argparse.ArgumentParser, *, rehearse: str = "") -> None:
     command.add_argument(
         "--url",
         default="",
@@ -69,8 +98,12 @@ def _add_options(command: argparse.ArgumentParser) -> None:
         "--migrations", default="migrations", metavar="FOLDER", help="where Alembic's files are"
     )
     command.add_argument("--json", action="store_true", help="answer in JSON")
-    for key, default in options.DEFAULTS.items():
+    command.add_argument(
+        "--roles", default="", metavar="ROLE,ROLE", help="the roles that an environment declares"
+    )
+    for key, usual in options.DEFAULTS.items():
         if key != "on_destroy":
+            default = rehearse if rehearse and key == "rehearse" else usual
             command.add_argument(
                 f"--{key.replace('_', '-')}", dest=key, default=default, help=f"default: {default}"
             )
@@ -81,10 +114,11 @@ def _place(asked: argparse.Namespace) -> node.Place:
     mistakes = options.mistakes(chosen)
     if mistakes:
         raise UsageError("\n".join(mistakes))
+    roles = tuple(role.strip() for role in asked.roles.split(",") if role.strip())
     return node.Place(
         folder=Path(asked.migrations),
         url=asked.url or os.environ.get("DATABASE_URL") or None,
-        options=options.parse(chosen),
+        options=options.parse(chosen, roles=roles),
         stack="",
     )
 
@@ -124,6 +158,68 @@ def _upgrade(asked: argparse.Namespace) -> int:
     shown = view.properties(done.plan)
     _answer(asked, {**shown, "revision": list(done.live.heads)}, shown["plan"])
     return DONE
+
+
+def _review(asked: argparse.Namespace) -> review.Review:
+    place = _place(asked)
+    try:
+        seen = node.look(place)
+    except PlanError as exc:
+        return review.Review(unplanned=str(exc), lint=place.options.lint)
+    return node.review(place, seen, say=_say, rehearsed=place.options.rehearse)
+
+
+def _lint(asked: argparse.Namespace) -> int:
+    from infra.schema import lint  # noqa: PLC0415 - it loads a parser, which nobody else needs
+
+    found = _review(asked)
+    if found.unplanned:
+        raise GroundworkError(found.unplanned)
+    data = [asdict(each) for each in found.findings]
+    _answer(asked, data, view.findings(found.findings))
+    return PENDING if lint.refusing(found.findings) else DONE
+
+
+def _rehearse(asked: argparse.Namespace) -> int:
+    found = _review(asked)
+    if found.unplanned:
+        raise GroundworkError(found.unplanned)
+    if found.rehearsal is None:
+        _answer(asked, None, "nothing to rehearse")
+        return DONE
+    _answer(asked, asdict(found.rehearsal), view.rehearsal(found.rehearsal))
+    if found.rehearsal.failure:
+        raise RehearsalError(found.rehearsal.failure)
+    return DONE
+
+
+def _report(asked: argparse.Namespace) -> int:
+    from infra.schema import report  # noqa: PLC0415 - for those who want one
+
+    found = _review(asked)
+    if asked.json:
+        _put(asked, json.dumps(asdict(found), indent=2, ensure_ascii=False))
+    elif asked.format == "markdown":
+        _put(asked, report.markdown(found, limit=asked.limit))
+    elif asked.format == "html":
+        _put(asked, report.page(found))
+    elif asked.output is None:
+        report.terminal(found)
+    else:
+        raise UsageError("--output takes --format markdown, --format html or --json.")
+    if found.unplanned or (found.rehearsal and found.rehearsal.failure):
+        return FAILED
+    return PENDING if found.plan and (view.approve(found.plan) or found.plan.drift) else DONE
+
+
+def _put(asked: argparse.Namespace, text: str) -> None:
+    if asked.output is None:
+        print(text)
+        return
+    try:
+        asked.output.write_text(text, encoding="utf-8")
+    except OSError as exc:
+        raise UsageError(f"{asked.output} can't be written: {exc.strerror}.") from exc
 
 
 def _history(asked: argparse.Namespace) -> int:

@@ -135,9 +135,10 @@ class _Stage:
                 seen = replace(seen, before=self._catalog())
             self._run(new, steps)
         except MigrationError as exc:
-            failure = words.failed(exc, self._plan, self._terms.options.rehearse_timeout)
+            timeout = self._terms.options.rehearse_timeout
+            failure, why = words.failed(exc, self._plan, timeout)
             if steps:
-                steps[-1] = replace(steps[-1], failure=failure)
+                steps[-1] = replace(steps[-1], failure=why)
             return replace(seen, steps=tuple(steps), failure=failure)
         seen = replace(seen, steps=tuple(steps), after=self._catalog())
         return self._back(self._compared(seen), new)

@@ -13,7 +13,7 @@ from infra import cancellation
 from infra.dynamic import Provider, known
 from infra.errors import GroundworkError
 from infra.row import Row
-from infra.schema import node, previewed, refusals, view
+from infra.schema import node, previewed, refusals, reviewed, view
 from infra.schema.errors import HeadsError, HistoryError, LiveError
 from infra.schema.options import Options
 
@@ -90,13 +90,17 @@ class SchemaProvider(Provider):
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
         """Put the plan into the inputs, which the engine shows, stores and hands to policies."""
         given: dict[str, Any] = {key: news.get(key) for key in _GIVEN}
+        place = _place(_reachable(olds, given))
         try:
-            seen = node.look(_place(_reachable(olds, given)))
-        except (HistoryError, HeadsError) as exc:
-            return dynamic.CheckResult(given, [dynamic.CheckFailure("migrations", str(exc))])
-        if seen.plan is not None and news["preview"]:
-            previewed.remember(given["urn"], seen.plan, exact=seen.live is not None)
-            _tell(given["urn"], view.brief(seen.plan))
+            seen = node.look(place)
+        except GroundworkError as exc:
+            if news["preview"]:
+                reviewed.unplanned(place, str(exc))
+            if isinstance(exc, HistoryError | HeadsError):
+                return dynamic.CheckResult(given, [dynamic.CheckFailure("migrations", str(exc))])
+            raise
+        if news["preview"]:
+            _preview(given["urn"], place, seen)
         elif seen.plan is not None and previewed.differs(given["urn"], seen.plan):
             raise refusals.moved(seen.plan)
         return dynamic.CheckResult({**given, **_shown(seen)}, [])
@@ -166,11 +170,16 @@ def _shown(seen: Look) -> dict[str, Any]:
     return view.blind(seen.unseen) if seen.plan is None else view.properties(seen.plan)
 
 
-def _tell(urn: str, text: str) -> None:
-    """Put a text among the messages of a preview, which show no properties unless asked to."""
-    if text:
-        with Row(urn) as row:
-            row.say(text)
+def _preview(urn: str, place: node.Place, seen: Look) -> None:
+    """Review a plan, and tell of it among the messages: properties are shown only when asked for.
+
+    Raises:
+        RehearsalError: A step failed where it was rehearsed.
+    """
+    if seen.plan is not None:
+        previewed.remember(urn, seen.plan, exact=seen.live is not None)
+    with Row(urn) as row:
+        reviewed.preview(place, seen, say=row.say)
 
 
 def _worded(live: Live) -> str:

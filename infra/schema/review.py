@@ -135,7 +135,7 @@ class Rehearsed:
         rewritten: Tables that were there before and were written anew.
         emptied: Tables that were truncated.
         built: Indexes.
-        failure: Why it failed; empty where it did not.
+        failure: Why it failed, in a line; empty where it did not.
     """
 
     revision: str

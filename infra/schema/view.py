@@ -8,18 +8,23 @@ from infra.schema import catalog
 from infra.schema.model import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from infra.schema.model import History, Script, Step
+    from infra.schema.review import Finding, Rehearsal, Review
 
 __all__ = [
     "BLIND",
+    "approve",
     "blind",
     "brief",
     "event",
+    "findings",
     "history",
     "pending",
     "properties",
+    "rehearsal",
+    "reviewed",
     "summary",
     "text",
 ]
@@ -42,11 +47,16 @@ def properties(plan: Plan) -> dict[str, Any]:
     """
     return {
         "plan": summary(plan),
-        "approve": plan.digest if plan.steps or plan.stamp else "",
+        "approve": approve(plan),
         "pending": pending(plan),
         "drift": {change.object: catalog.worded(change) for change in plan.drift},
         "notes": list(plan.notes),
     }
+
+
+def approve(plan: Plan) -> str:
+    """Give the digest for `approved_plan`; empty where nothing would run."""
+    return plan.digest if plan.steps or plan.stamp else ""
 
 
 def blind(why: str) -> dict[str, Any]:
@@ -145,6 +155,70 @@ def brief(plan: Plan) -> str:
         return ""
     digest = [f"approve: {said['approve']}"] if said["approve"] else []
     return "\n".join([said["plan"], *lines, *digest])
+
+
+def reviewed(found: Review) -> str:
+    """Give a review in a few lines, for the messages of a preview; empty where there is nothing."""
+    if found.plan is None:
+        return ""
+    lines = [brief(found.plan)]
+    told = [each for each in found.findings if each.level != "note" and not each.suppressed]
+    lines += [
+        f"{each.level}: {each.revision} {each.rule}: {each.message}" for each in told[:_BRIEF]
+    ]
+    lines += [f"and {len(told) - _BRIEF} more findings"] if len(told) > _BRIEF else []
+    lines += [f"up refuses: {why}" for why in found.refuses]
+    lines += _rehearsed(found.rehearsal) if found.rehearsal else []
+    return "\n".join(filter(None, lines))
+
+
+def findings(found: Sequence[Finding]) -> str:
+    """List what lint found, with what to do about it."""
+    lines = []
+    for each in found:
+        why = f" (let pass: {each.suppressed})" if each.suppressed else ""
+        lines.append(f"{each.level}: {each.revision} {each.rule}: {each.message}{why}")
+        lines += [f"    {each.help}"] if each.help and not each.suppressed else []
+    return "\n".join(lines) or "nothing found"
+
+
+def rehearsal(seen: Rehearsal) -> str:
+    """Tell how a rehearsal went: by revision time, locks, what was written anew and built."""
+    lines = _rehearsed(seen)
+    for step in seen.steps:
+        lines += ["", f"{step.revision}  {step.seconds * 1000:.0f} ms, {step.wal} bytes of WAL"]
+        lines += [
+            f"  {lock.mode} on {lock.relation} for {lock.seconds * 1000:.0f} ms"
+            for lock in step.locks
+        ]
+        lines += [f"  writes {each.relation} anew" for each in step.rewritten]
+        lines += [f"  empties {each}" for each in step.emptied]
+        lines += [f"  builds {each.index} on {each.relation}" for each in step.built]
+        for sent in step.sent:
+            time = f"{sent.seconds * 1000:.1f} ms"
+            lines += ["", f"    -- {time}", *(f"    {line}" for line in sent.sql.splitlines())]
+    lines += [""] if seen.notes else []
+    return "\n".join([*lines, *(f"note: {note}" for note in seen.notes)])
+
+
+def _rehearsed(seen: Rehearsal) -> list[str]:
+    """Say in a few lines how a rehearsal went."""
+    taken = sum(step.seconds for step in seen.steps)
+    lines = [f"rehearsed in {taken:.1f} s on {seen.base}"]
+    for step in seen.steps:
+        tables = [f"writes {each.relation} anew" for each in step.rewritten]
+        if tables:
+            lines.append(f"{step.revision} {', '.join(tables)}")
+    if seen.failure:
+        return lines
+    if seen.unreturned:
+        lines.append(f"way back: {seen.unreturned}")
+    elif seen.returned:
+        lines.append(f"way back: leaves {len(seen.returned)} objects other than they were")
+    elif seen.back:
+        lines.append("way back: rehearsed, and all is as before")
+    lines += [f"models: {each}" for each in seen.differs[:_BRIEF]]
+    return lines
 
 
 def history(files: History) -> str:

@@ -78,7 +78,7 @@ def test_what_was_changed_by_hand_is_there_too(
     assert "(42701)" in seen.failure
     assert "ALTER TABLE clients ADD COLUMN phone text" in seen.failure
     assert "nothing in it was changed" in seen.failure
-    assert seen.steps[-1].failure == seen.failure
+    assert seen.steps[-1].failure.startswith("PostgreSQL said (42701): column")
 
 
 @pytest.mark.parametrize(
@@ -240,7 +240,7 @@ def test_without_models_there_is_no_comparison(
     with stage(Case(says="x", up="op.execute('SELECT 1')"), postgres_server, tmp_path) as made:
         seen = _rehearsed(made)
 
-    assert "MetaData" in seen.uncompared
+    assert seen.uncompared == "env.py has no target_metadata"
 
 
 def test_from_nothing_the_history_is_made(tmp_path: Path) -> None:

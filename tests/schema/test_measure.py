@@ -106,6 +106,7 @@ def test_concurrently_takes_no_access_exclusive_lock_on_a_table(
 
     table = '"o\'dd"."Ta ble"' if "odd" in statement else "public.big"
     assert ("ShareUpdateExclusiveLock", table) in _locks(seen)
+    assert {lock.by for lock in seen.locks} == {"pg_locks"}
     assert "AccessExclusiveLock" not in {mode for mode, _ in _locks(seen)}
     assert [each.sql for each in seen.sent] == [statement]
     assert seen.rewritten == ()

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from infra.schema.review import Held
+from infra.schema.running import indexes
 from infra.schema.statements import locks as manual
 from infra.schema.statements.sentence import Sentence
 
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from infra.schema.rehearsing.moments import Work
-    from infra.schema.rehearsing.relations import Relations
+    from infra.schema.rehearsing.relations import Relation, Relations
     from infra.schema.rehearsing.sampler import Sampler
 
-__all__ = ["STRENGTH", "bare", "locks"]
+__all__ = ["STRENGTH", "bare", "locks", "waited_for"]
 
 STRENGTH = (
     "AccessExclusiveLock",
@@ -89,23 +90,32 @@ def _alone(work: Work, before: Relations, sampler: Sampler | None) -> Iterator[H
             known.add((mode, relation.name))
             yield Held(mode=mode, relation=relation.name, seconds=last - first, statement=number)
     for lock in manual.derive((sql,)):
-        name = _table(lock.relation, before)
-        if lock.mode in STRENGTH and name and (lock.mode, name) not in known:
-            known.add((lock.mode, name))
-            seconds = end - work.begun
-            yield Held(
-                mode=lock.mode, relation=name, seconds=seconds, statement=number, by="manual"
-            )
+        table = _table(lock.relation, before)
+        if lock.mode not in STRENGTH or table is None or (lock.mode, table.name) in known:
+            continue
+        known.add((lock.mode, table.name))
+        yield Held(
+            mode=lock.mode,
+            relation=table.name,
+            seconds=end - work.begun,
+            statement=number,
+            by="manual",
+        )
 
 
-def _table(name: str, before: Relations) -> str:
-    """Find a relation by the last part of its name, or the table of an index; else empty."""
+def waited_for(sql: str, before: Relations) -> Relation | None:
+    """Give the table whose writers a statement with CONCURRENTLY waits for; None for others."""
+    if not indexes.concurrently(sql):
+        return None
+    tables = (_table(lock.relation, before) for lock in manual.derive((sql,)))
+    return next((table for table in tables if table is not None and table.kind == "r"), None)
+
+
+def _table(name: str, before: Relations) -> Relation | None:
+    """Find a relation by the last part of its name, or the table of an index."""
     last = bare(name)
-    for relation in before.values():
-        if bare(relation.name) == last:
-            table = before.get(relation.on) if relation.index else relation
-            return table.name if table else ""
-    return ""
+    found = next((each for each in before.values() if bare(each.name) == last), None)
+    return before.get(found.on) if found and found.index else found
 
 
 def bare(name: str) -> str:

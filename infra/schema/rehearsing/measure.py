@@ -7,6 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.rehearsing import held, moments, relations
+from infra.schema.rehearsing.gate import Gate
 from infra.schema.rehearsing.moments import Moment, Work
 from infra.schema.rehearsing.sampler import Sampler
 from infra.schema.review import Rehearsed, Sent
@@ -83,6 +84,7 @@ class Measure:
         self._rows, self._sizes = rows, sizes
         self._connection: Any = None
         self._sampler: Sampler | None = None
+        self._gate: Gate | None = None
         self._step: Step | None = None
         self._before: Relations = {}
         self._newest = 0
@@ -95,7 +97,9 @@ class Measure:
             import asyncpg  # noqa: PLC0415 - whoever runs a plan has loaded it
 
             self._connection = await asyncpg.connect(**self._connect)
-            self._sampler = Sampler(await asyncpg.connect(**self._connect))
+            sampling = await asyncpg.connect(**self._connect)
+            self._sampler = Sampler(sampling, self._connection)
+            self._gate = Gate(self._connection, self._sampler)
         self._step, self._works = step, []
         self._before = await relations.read(self._connection, version_table=self._version_table)
         self._newest = max(self._before, default=_FIRST_OID)
@@ -114,6 +118,8 @@ class Measure:
 
     async def sends(self, text: Text) -> None:
         """Note that a text goes out; one that stands alone is watched from outside."""
+        if self._gate:
+            await self._gate.open()
         if not text.statements:
             return
         alone = text.stands_alone
@@ -121,6 +127,9 @@ class Measure:
         if alone and self._sampler:
             work.wal = await self._connection.fetchval(_WAL)
             self._sampler.start(self._newest)
+            table = held.waited_for(next(iter(text.statements.values())), self._before)
+            if table is not None and self._gate:
+                await self._gate.close(table)
             work.begun = time.monotonic()
         self._works.append(work)
 
@@ -156,11 +165,12 @@ class Measure:
         await self._connection.close(timeout=_CLOSE_SECONDS)
         if self._sampler:
             await self._sampler.connection.close(timeout=_CLOSE_SECONDS)
-        self._connection = self._sampler = None
+        self._connection = self._sampler = self._gate = None
 
     async def _finish(self, step: Step, *, failed: bool) -> None:
         seconds = time.monotonic() - self._begun
-        if self._sampler:
+        if self._sampler and self._gate:
+            await self._gate.open()
             await self._sampler.stop()
         self._step = None
         after = await relations.read(self._connection, version_table=self._version_table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ __all__ = ["Sampler"]
 _QUERY = """
 SELECT relation::int8 AS oid, mode
 FROM pg_catalog.pg_locks
-WHERE locktype = 'relation' AND granted AND pid <> pg_backend_pid()
+WHERE locktype = 'relation' AND granted AND pid <> ALL ($2::int4[])
     AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
     AND relation BETWEEN 16384 AND $1
 """
@@ -31,11 +32,13 @@ class Sampler:
         connection: Of asyncpg; it does nothing else.
     """
 
-    def __init__(self, connection: Any) -> None:
-        """Take over a connection of asyncpg."""
+    def __init__(self, connection: Any, *others: Any) -> None:
+        """Take over a connection of asyncpg; what `others` lock is not of interest."""
         self.connection = connection
+        self._pids = [each.get_server_pid() for each in (connection, *others)]
         self._task: asyncio.Task[None] | None = None
         self._on = False
+        self._awaited: dict[int, asyncio.Event] = {}
         self._seen: dict[Key, list[tuple[float, float]]] = {}
 
     def start(self, newest: int, *, pause: float = 0.0) -> None:
@@ -47,6 +50,12 @@ class Sampler:
         """
         self._seen, self._on = {}, True
         self._task = asyncio.create_task(self._poll(newest, pause))
+
+    async def sees(self, oid: int, *, seconds: float) -> None:
+        """Wait until somebody has locked a relation, but not for ever."""
+        event = self._awaited.setdefault(oid, asyncio.Event())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(event.wait(), seconds)
 
     async def stop(self) -> None:
         """End it, once the look that is under way has its answer."""
@@ -65,7 +74,7 @@ class Sampler:
     async def _poll(self, newest: int, pause: float) -> None:
         before: set[Key] = set()
         while self._on:
-            rows = await self.connection.fetch(_QUERY, newest)
+            rows = await self.connection.fetch(_QUERY, newest, self._pids)
             now, keys = time.monotonic(), {(row["oid"], row["mode"]) for row in rows}
             for key in keys:
                 spans = self._seen.setdefault(key, [])
@@ -73,5 +82,7 @@ class Sampler:
                     spans[-1] = (spans[-1][0], now)
                 else:
                     spans.append((now, now))
+            for oid in self._awaited.keys() & {oid for oid, _ in keys}:
+                self._awaited.pop(oid).set()
             before = keys
             await asyncio.sleep(pause)

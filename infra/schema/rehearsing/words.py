@@ -18,8 +18,8 @@ __all__ = ["failed", "unreturned"]
 _UNTOUCHED = "The live database was read, and nothing in it was changed."
 
 
-def failed(exc: MigrationError, plan: Plan, timeout: str) -> str:
-    """Word that a step failed, on the throwaway server alone.
+def failed(exc: MigrationError, plan: Plan, timeout: str) -> tuple[str, str]:
+    """Word that a step failed, on the throwaway server alone: the whole, and why in a line.
 
     Args:
         exc: What `apply` raised there.
@@ -31,17 +31,19 @@ def failed(exc: MigrationError, plan: Plan, timeout: str) -> str:
     name = f"{exc.revision} ({message})" if message else exc.revision
     if isinstance(exc, LateError):
         where = str(exc).partition(", and ended ")[2].partition(". ")[0]
-        return (
+        said = (
             f"The rehearsal was ended after {timeout} {where or 'before the first revision'}."
             f" {_UNTOUCHED} Look for a wait or a loop in it, or raise rehearse_timeout."
         )
+        return said, f"not finished after {timeout}, and ended"
     reason = _reason(exc)
     if reason is None:
-        return f"The rehearsal failed: {exc}\n{_UNTOUCHED}"
+        return f"The rehearsal failed: {exc}\n{_UNTOUCHED}", str(exc).splitlines()[0]
     direction = next((s.direction for s in plan.steps if s.revision == exc.revision), "up")
     what = "revision" if direction == "up" else "the downgrade of revision"
     lines = [f"The rehearsal failed in {what} {name}{_where(reason)}", *_said(reason)]
-    return "\n".join([*lines, f"{_UNTOUCHED} Mend the revision, and look at a new preview."])
+    lines.append(f"{_UNTOUCHED} Mend the revision, and look at a new preview.")
+    return "\n".join(lines), _said(reason)[0]
 
 
 def unreturned(exc: MigrationError, plan: Plan) -> str:
