@@ -11,10 +11,15 @@ if TYPE_CHECKING:
 
     from infra.schema.review import Review
 
-__all__ = ["LIMIT", "markdown", "marker", "page", "terminal"]
+__all__ = ["LIMIT", "markdown", "marker", "page", "terminal", "verdict"]
 
 LIMIT = 65_536
 """Characters of a comment on GitHub."""
+
+
+def verdict(review: Review) -> str:
+    """Say in a line how it looks: "ready: 2 revisions to apply, about 1.2 s in rehearsal, ..."."""
+    return build.report(review).verdict
 
 
 def markdown(review: Review, *, limit: int = LIMIT) -> str:

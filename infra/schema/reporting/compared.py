@@ -52,11 +52,10 @@ def _title(
 
 def _difference(old: Mapping[str, str], new: Mapping[str, str], relation: str) -> list[str]:
     if not relation:  # of all that is in a database only what is different says anything
-        names = {*old, *new}
-        old = {name: old[name] for name in names if name in old and old[name] != new.get(name)}
-        new = {name: new[name] for name in names if name in new and name not in old} | {
-            name: new[name] for name in old if name in new
-        }
+        same = {name for name in old if old[name] == new.get(name)}
+        old, new = (
+            {name: text for name, text in each.items() if name not in same} for each in (old, new)
+        )
     before, after = list(_lines(old, relation)), list(_lines(new, relation))
     matcher = SequenceMatcher(None, before, after, autojunk=False)
     around = _AROUND if max(len(before), len(after)) > _WHOLE else len(before) + len(after)

@@ -26,6 +26,7 @@ _HEAD = 26
 _PAD = 10
 _GAP = 14  # between the parts of a row
 _ACROSS = 76  # between two columns of boxes, for the lines
+_SIGN = 18  # what the signs at the ends of a line take
 _DOWN = 26
 _EDGE = 14  # around all
 _TALL = 900  # what a column of boxes may have before it is broken
@@ -146,10 +147,12 @@ def _line(relation: Relation, boxes: Mapping[str, _Box]) -> str:
     left = parent.x + parent.width
     forward = parent.x + parent.width <= child.x
     to = child.x if forward else child.x + child.width
-    out = max(_ACROSS / 2, (to - left) / 2) if forward else 34.0
     side = -1 if forward else 1  # where the child's end leaves its box
-    path = f"M{left:.1f} {start:.1f} C{left + out:.1f} {start:.1f} "
-    path += f"{to + side * out:.1f} {end:.1f} {to:.1f} {end:.1f}"
+    # Straight where the signs of the ends are, which the curve would leave otherwise.
+    begin, finish = left + _SIGN, to + side * _SIGN
+    out = max((finish - begin) / 2, 16.0) if forward else 16.0
+    path = f"M{left:.1f} {start:.1f} H{begin:.1f} C{begin + out:.1f} {start:.1f} "
+    path += f"{finish + side * out:.1f} {end:.1f} {finish:.1f} {end:.1f} H{to:.1f}"
     said = f"{child.entity.label} ({', '.join(relation.columns)}) refers to {parent.entity.label}"
     mark = f", {relation.mark}" if relation.mark else ""
     return (

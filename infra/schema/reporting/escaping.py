@@ -9,9 +9,9 @@ __all__ = ["coded", "fenced", "length", "marker", "short", "text"]
 
 # Every one of these can begin something in Markdown, in a table or in HTML. As numbers they can't,
 # inside of HTML too, where Markdown's own backslashes would be shown.
-_SPECIAL = re.compile(r"[\\`*\[\]{}|~<>&\"$]|(?<![^\W_])_|_(?![^\W_])")
+_SPECIAL = re.compile(r"[\\`*\[\]{}|~<>&$]|(?<![^\W_])_|_(?![^\W_])")
 # What begins a list, a heading or a quotation at the start of a line.
-_FIRST = re.compile(r"\A(\d+)([.)])|\A[-+=#]")
+_FIRST = re.compile(r"\A(\d+)([.)])(?!\S)|\A[-+=#]")
 # GitHub makes links of these after Markdown is done: mentions, issues, pictures, addresses.
 _LINKED = re.compile(
     r"@(?=\w)|#(?=\d)|\bGH-(?=\d)|:(?=[\w+-]+:)|:(?=//)|\bwww(?=\.)", re.IGNORECASE

@@ -55,7 +55,7 @@ def _top(report: Report, room: int) -> str:
         f"### Schema change{where}",
         "",
         f"{report.sign} **{escaping.short(report.verdict, _VERDICT)}**",
-        "",
+        *([""] if report.reasons else []),
     ]
     for reason in report.reasons:
         written = f"- {escaping.short(reason, _VERDICT)}"

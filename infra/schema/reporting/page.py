@@ -12,13 +12,15 @@ from infra.schema.reporting.content import Code, Drawing, Grid, Points, Said
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.schema.reporting.content import Block, Cell, Point, Report, Row, Section
+    from infra.schema.reporting.content import Block, Cell, Mood, Point, Report, Row, Section
 
 __all__ = ["write"]
 
 _STYLE = Path(__file__).with_name("page.css")
 # Even a name that got through as HTML could load and run nothing.
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+# Letters that every font has: a machine without coloured ones shows a box for the others.
+_SIGNS: dict[Mood, str] = {"fine": "✓", "look": "!", "stop": "×", "unknown": "?"}  # noqa: RUF001
 _CLASSES = {"+": "new", "-": "dropped"}
 
 
@@ -56,7 +58,7 @@ def _head(report: Report) -> Iterator[str]:
     stack = f" for <code>{_text(report.stack)}</code>" if report.stack else ""
     yield f"<h1>Schema change{stack}</h1>"
     yield f'<div class="verdict {report.mood}">'
-    yield f'<p><span class="sign">{report.sign}</span> {_text(report.verdict)}</p>'
+    yield f'<p><span class="sign">{_SIGNS[report.mood]}</span> {_text(report.verdict)}</p>'
     if report.reasons:
         said = "".join(f"<li>{_text(reason)}</li>" for reason in report.reasons)
         yield f"<ul>{said}</ul>"

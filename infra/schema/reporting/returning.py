@@ -45,7 +45,7 @@ def way_back(
         blocks += _rehearsed(rehearsal)
     blocks += _reasons(plan)
     bad = sum(row.back.tone == "bad" for row in table)
-    good = all(row.back.tone == "good" for row in table)
+    good = all("rehearsed" in row.back.lines for row in table)
     sure = "for all, rehearsed" if good else "not rehearsed for all"
     return Section(
         title="How to go back",

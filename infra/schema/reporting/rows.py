@@ -8,8 +8,11 @@ from infra.schema.reporting import words
 from infra.schema.reporting.content import Cell, Row
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from infra.schema.model import Step
-    from infra.schema.review import Held, Rehearsal, Rehearsed, Review
+    from infra.schema.reporting.content import Tone
+    from infra.schema.review import Finding, Held, Rehearsal, Rehearsed, Review
 
 __all__ = ["HEAD", "LONG_LOCK", "LOSES_DATA", "destroyed", "strong", "table", "waits"]
 
@@ -55,11 +58,11 @@ def table(review: Review) -> tuple[Row, ...]:
     """Give a row for each revision that would run."""
     if review.plan is None:
         return ()
-    losing = {each.revision for each in review.findings if each.rule == LOSES_DATA}
+    losing = {each.revision: each for each in review.findings if each.rule == LOSES_DATA}
     return tuple(_row(step, review.rehearsal, losing) for step in review.plan.steps)
 
 
-def _row(step: Step, rehearsal: Rehearsal | None, losing: set[str]) -> Row:
+def _row(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding]) -> Row:
     ran = rehearsal.step(step.revision) if rehearsal else None
     marks = (
         "takes back" if step.direction == "down" else "",
@@ -130,7 +133,7 @@ def _time(ran: Rehearsed | None, rehearsal: Rehearsal | None) -> Cell:
     return Cell(lines=(words.seconds(ran.seconds),))
 
 
-def _back(step: Step, rehearsal: Rehearsal | None, losing: set[str]) -> Cell:
+def _back(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding]) -> Cell:
     """Say what a person can count on who wants to undo this."""
     if step.direction == "down":
         lost = destroyed(step, rehearsal)
@@ -140,10 +143,13 @@ def _back(step: Step, rehearsal: Rehearsal | None, losing: set[str]) -> Cell:
         return Cell(lines=("none",), tone="bad")
     went = next((each for each in _back_of(rehearsal) if each.revision == step.revision), None)
     tried = _tried(step, went)
-    if step.revision in losing:
-        return Cell(lines=("loses data", tried.lines[0]), tone="bad")
     if went and rehearsal and rehearsal.returned and not went.failure:
         return Cell(lines=("rehearsed, differs",), tone="bad")
+    finding = losing.get(step.revision)
+    if finding is not None:  # a note, where it only loses what is written from now on
+        bad = finding.level != "note" and not finding.suppressed
+        tone: Tone = "bad" if bad or tried.tone == "bad" else ""
+        return Cell(lines=("loses data", *tried.lines), tone=tone)
     return tried
 
 
@@ -152,7 +158,7 @@ def _tried(step: Step, went: Rehearsed | None) -> Cell:
         return Cell(lines=("fails",), tone="bad") if went.failure else _REHEARSED
     if step.undo.live:
         return Cell(lines=("runs live, not rehearsed",))
-    if step.script.statements and not step.undo.statements:
+    if (step.script.statements or step.script.live) and not step.undo.statements:
         return Cell(lines=("its downgrade does nothing",), tone="bad")
     return Cell(lines=("available, not rehearsed",))
 

@@ -20,6 +20,7 @@ __all__ = ["SIGNS", "verdict"]
 SIGNS: dict[Mood, str] = {"fine": "✅", "look": "👀", "stop": "⛔", "unknown": "❓"}
 
 _WIDTH = 300
+_SAID = "PostgreSQL said"
 _STATEMENT = re.compile(r"\bstatement \d+(?: of \d+)?")
 
 
@@ -51,14 +52,16 @@ def _failed(plan: Plan, rehearsal: Rehearsal) -> str:
     message = failed.failure if failed else rehearsal.failure
     if failed is None:
         return words.cut(f"fails in rehearsal: {message}", _WIDTH)
+    said = next((line for line in message.splitlines() if line.startswith(_SAID)), "")
+    found = _STATEMENT.search(message)
+    if not said:
+        return words.cut(f"fails in rehearsal: {message}", _WIDTH)
     planned = next((step for step in plan.steps if step.revision == failed.revision), None)
     name = f"{failed.revision} ({planned.message})" if planned and planned.message else ""
-    found = _STATEMENT.search(rehearsal.failure) or _STATEMENT.search(message)
     place = f", {found[0]}" if found else ""
     what = "taking back revision" if failed.direction == "down" else "revision"
-    return words.cut(
-        f"fails in rehearsal: {what} {name or failed.revision}{place}: {message}", _WIDTH
-    )
+    said = f"{what} {name or failed.revision}{place}: {said}"
+    return words.cut(f"fails in rehearsal: {said}", _WIDTH)
 
 
 def _ready(plan: Plan, rehearsal: Rehearsal | None, table: tuple[Row, ...]) -> str:
@@ -66,12 +69,17 @@ def _ready(plan: Plan, rehearsal: Rehearsal | None, table: tuple[Row, ...]) -> s
         return f"nothing to do: at {words.joined(plan.after) or 'base'}"
     said = _count(plan)
     if plan.steps and rehearsal:
-        sure = all(row.back.tone == "good" for row in table)
-        back = "way back for all" if sure else "way back not rehearsed"
-        said += f", {_time(rehearsal)} in rehearsal, {back}"
+        said += f", {_time(rehearsal)} in rehearsal, {_back(table)}"
     elif plan.steps:
         said += ", not rehearsed"
     return f"ready: {said}"
+
+
+def _back(table: tuple[Row, ...]) -> str:
+    rehearsed = all("rehearsed" in row.back.lines for row in table)
+    losing = sum("loses data" in row.back.lines for row in table)
+    said = "way back for all" if rehearsed else "way back not rehearsed for all"
+    return f"{said}, which loses data in {losing:,}" if losing else said
 
 
 def _for_whom(plan: Plan, rehearsal: Rehearsal | None) -> tuple[str, ...]:
@@ -117,7 +125,7 @@ def _reasons(review: Review, plan: Plan, table: tuple[Row, ...]) -> Iterator[str
             "1 revision run", "1 revision runs"
         )
     if review.rehearsal:
-        yield from _about_rehearsal(review.rehearsal)
+        yield from _about_rehearsal(review.rehearsal, back=not bad and _goes_up(plan))
     if plan.drift:
         yield f"{words.plural(len(plan.drift), 'object')} changed by hand"
 
@@ -130,7 +138,11 @@ def _about_findings(review: Review) -> Iterator[str]:
             yield words.plural(number, level)
 
 
-def _about_rehearsal(rehearsal: Rehearsal) -> Iterator[str]:
+def _goes_up(plan: Plan) -> bool:
+    return any(step.direction == "up" for step in plan.steps)
+
+
+def _about_rehearsal(rehearsal: Rehearsal, *, back: bool) -> Iterator[str]:
     held = [
         lock
         for step in rehearsal.steps
@@ -143,7 +155,7 @@ def _about_rehearsal(rehearsal: Rehearsal) -> Iterator[str]:
     rewritten = words.unique(each.relation for step in rehearsal.steps for each in step.rewritten)
     if rewritten:
         yield f"writes {words.line(words.joined(rewritten, most=3))} anew"
-    if rehearsal.unreturned:
+    if rehearsal.unreturned and back:
         yield "the way back did not go to its end in rehearsal"
     if rehearsal.returned:
         objects = words.plural(len(rehearsal.returned), "object")
