@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import secrets
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.schema import ledger
 from infra.schema.rehearsing import surroundings
@@ -44,7 +44,9 @@ async def surround(
     """
     server = await _own_superuser(server, around)
     main = "template1" if around.name == "postgres" else "postgres"
-    notes = await attempt(server, main, surroundings.outside(around, server, there.role))
+    existing = await _fetch(server, main, "SELECT rolname FROM pg_roles")
+    roles = {row["rolname"] for row in existing}
+    notes = await attempt(server, main, surroundings.outside(around, server, there.role, roles))
     notes += await _database(server, main, around)
     notes += await attempt(server, main, surroundings.settings(around))
     here = await _extensions_here(server, around)
@@ -104,6 +106,14 @@ async def attempt(server: Throwaway, database: str, statements: Iterable[Stateme
     return notes
 
 
+async def _fetch(server: Throwaway, database: str, query: str) -> list[Any]:
+    connection = await surroundings.connect(server, database)
+    try:
+        return list(await connection.fetch(query))
+    finally:
+        await connection.close()
+
+
 async def _own_superuser(server: Throwaway, around: Surroundings) -> Throwaway:
     """Free the superuser's name where it is an ordinary role's on the live server."""
     if all(r["rolname"] != server.user or r["rolsuper"] for r in around.roles):
@@ -146,11 +156,8 @@ async def _database(server: Throwaway, main: str, around: Surroundings) -> list[
 
 async def _extensions_here(server: Throwaway, around: Surroundings) -> dict[str, set[str]]:
     """List the versions of the extensions that this machine has."""
-    connection = await surroundings.connect(server, around.name)
-    try:
-        rows = await connection.fetch("SELECT name, version FROM pg_available_extension_versions")
-    finally:
-        await connection.close()
+    query = "SELECT name, version FROM pg_available_extension_versions"
+    rows = await _fetch(server, around.name, query)
     here: dict[str, set[str]] = {}
     for row in rows:
         here.setdefault(row["name"], set()).add(row["version"])

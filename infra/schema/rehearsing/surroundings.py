@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from infra.schema.statements.sql import identifier, literal
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from infra.servers.throwaway import Throwaway
 
@@ -133,15 +133,18 @@ def extension(name: str, schema: str, version: str = "") -> str:
     )
 
 
-def outside(around: Surroundings, server: Throwaway, acting: str) -> Iterator[Statement]:
+def outside(
+    around: Surroundings, server: Throwaway, acting: str, existing: Collection[str]
+) -> Iterator[Statement]:
     """Write what is made before the database: roles, then who is a member of what.
 
     Superusers are made where one of them is who migrates; else nobody needs them.
 
     Args:
         around: The live server's.
-        server: The throwaway server, with one role.
+        server: The throwaway server.
         acting: The role that migrates.
+        existing: Roles that the throwaway server has.
     """
     trusted = any(
         role["rolsuper"] for role in around.roles if role["rolname"] in {around.login, acting}
@@ -152,7 +155,8 @@ def outside(around: Surroundings, server: Throwaway, acting: str) -> Iterator[St
             continue
         words = [word if role[column] else f"NO{word}" for column, word in _ATTRIBUTES.items()]
         words.append("SUPERUSER" if trusted and role["rolsuper"] else "NOSUPERUSER")
-        yield f"role {identifier(name)}", f"CREATE ROLE {identifier(name)} {' '.join(words)}"
+        verb = "ALTER" if name in existing else "CREATE"
+        yield f"role {identifier(name)}", f"{verb} ROLE {identifier(name)} {' '.join(words)}"
     yield f"login of {identifier(around.login)}", login(server, around.login, exists=True)
     for each in around.memberships:
         group, member = identifier(each["group"]), identifier(each["member"])
@@ -179,7 +183,8 @@ def alone(around: Surroundings) -> Iterator[Statement]:
         words.append(f"{provider.upper()}_LOCALE {literal(locale)}")
     if row.get("daticurules"):
         words.append(f"ICU_RULES {literal(row['daticurules'])}")
-    yield f"locale {locale or row['datcollate']}", f"{base} {' '.join(words)}"
+    named = row["datcollate"] if provider == "libc" else locale
+    yield f"locale {named}", f"{base} {' '.join(words)}"
     if row["charset"] == "UTF8":
         words = ["LOCALE_PROVIDER builtin", "BUILTIN_LOCALE 'C.UTF-8'", "LOCALE 'C'"]
         yield "locale C.UTF-8", f"{base} {' '.join(words)}"

@@ -1,0 +1,21 @@
+"""What several tests of the schema node share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.servers.throwaway import throwaway
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from infra.servers.throwaway import Throwaway
+
+
+@pytest.fixture(scope="session")
+def target() -> Iterator[Throwaway]:
+    """Where databases are remade, one after the other."""
+    with throwaway(settings=("autovacuum=off",)) as server:
+        yield server
