@@ -14,14 +14,16 @@ from infra.schema.linting import (
     server,
     squawk,
     suppressions,
+    trees,
     wanted,
     wayback,
+    widening,
 )
 from infra.schema.linting.remark import Remark
 from infra.schema.review import LEVELS, Finding
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from pathlib import Path
 
     from infra.schema.linting.course import Moment
@@ -105,7 +107,9 @@ class _Seen:
     def remarks(self) -> Iterator[Remark]:
         """Give what every rule finds, suppressions apart."""
         major = self.live.server // 10_000 if self.live and self.live.server else _MAJOR
-        yield from squawk.look(self.new, major=major, settings=self.options.lint_levels)
+        settings = self.options.lint_levels
+        idle = {each.statement.number for _, way in self.way for each in way if each.idle}
+        yield from squawk.look(self.new, major=major, settings=settings, idle=idle)
         yield from released.look(self.way, self.live, options=self.options, folder=self.folder)
         if self.live is not None and self.url is not None:
             yield from self._server(self.live, self.url)
@@ -131,11 +135,11 @@ class _Seen:
 def _settled(seen: _Seen, rehearsal: Rehearsal | None) -> tuple[Finding, ...]:
     """Give levels and suppressions to what was found, and put it in order."""
     found = list(seen.remarks())
-    unused = {moment.statement.number for _, way in seen.way for moment in way if moment.unused}
+    moments = {moment.statement.number: moment for _, way in seen.way for moment in way}
     counting = [
-        _measured(each, seen, rehearsal)
+        _measured(_placed(each, moments), rehearsal)
         for each in found
-        if not (each.number in unused and _about_use(each.rule))
+        if not _harmless(each, moments.get(each.number), seen.live)
     ]
     counting += suppressions.look(
         seen.new, {(each.revision, each.rule) for each in found}, _unchecked(seen, found)
@@ -152,31 +156,42 @@ def _settled(seen: _Seen, rehearsal: Rehearsal | None) -> tuple[Finding, ...]:
     return tuple(sorted(dict.fromkeys(findings), key=lambda each: LEVELS.index(each.level)))
 
 
-def _about_use(rule: str) -> bool:
-    return rule in levels.SQUAWK and levels.SQUAWK[rule].used
+def _placed(remark: Remark, moments: Mapping[int, Moment]) -> Remark:
+    """Say on what, where squawk says only what."""
+    moment = moments.get(remark.number)
+    if moment is None or remark.rule not in levels.SQUAWK:
+        return remark
+    names = moment.about or sorted(moment.made.relations)
+    on = ", ".join(dict.fromkeys(trees.written(*name) for name in names))
+    return replace(remark, message=f"{remark.message.rstrip('.')}: {on}") if on else remark
 
 
-def _measured(remark: Remark, seen: _Seen, rehearsal: Rehearsal | None) -> Remark:
-    """Take a rehearsal's word for it where a table was not written anew after all."""
+def _harmless(remark: Remark, moment: Moment | None, live: Live | None) -> bool:
+    """Tell whether nobody is held up after all: what it is about is new, or its type just wider."""
+    if moment is None:
+        return False
+    if remark.rule == "changing-column-type" and widening.only(moment, live):
+        return True
+    return moment.unused and remark.rule in levels.SQUAWK and levels.SQUAWK[remark.rule].used
+
+
+def _measured(remark: Remark, rehearsal: Rehearsal | None) -> Remark:
+    """Add what a rehearsal saw; the level stays, since `up` decides without a rehearsal."""
     ran = rehearsal.step(remark.revision) if rehearsal else None
-    chosen = {levels.rule_named(rule) for rule in seen.options.lint_levels}
-    if remark.rule not in _REWRITES or remark.rule in chosen or ran is None or ran.failure:
+    if remark.rule not in _REWRITES or ran is None or ran.failure or ran.rewritten:
         return remark
-    if ran.rewritten:
-        return remark
-    said = f"{remark.message} The rehearsal saw no table written anew."
-    return replace(remark, level="warning", message=said)
+    return replace(remark, message=f"{remark.message}; the rehearsal saw no table written anew")
 
 
 def _finding(remark: Remark, revision: Pending | None, options: Options) -> Finding | None:
-    level = remark.level or levels.level(remark.rule, options.lint_levels)
+    level = levels.level(remark.rule, options.lint_levels)
     if level == "off":
         return None
     return Finding(
         rule=remark.rule,
         level=cast("Level", level),
         revision=remark.revision,
-        message=remark.message,
+        message=" ".join(remark.message.splitlines()),
         help=remark.help,
         statement=remark.statement,
         suppressed=suppressions.reason(revision, remark.rule) if revision else "",
@@ -191,6 +206,9 @@ def _unchecked(seen: _Seen, found: Iterable[Remark]) -> set[tuple[str, str]]:
     if any(each.rule == "models-unknown" for each in found):
         rules |= released.RULES
     unchecked = {(each.step.revision, rule) for each in seen.new for rule in rules}
+    # On another database, these tables may be in use.
+    fresh = {each.statement.revision for _, way in seen.way for each in way if each.unused}
+    unchecked |= {(revision, rule) for revision in fresh for rule in released.RULES}
     partly = {each.revision for each in found if each.rule in {"not-linted", "syntax-error"}}
     return unchecked | {(revision, rule) for revision in partly for rule in levels.RULES}
 

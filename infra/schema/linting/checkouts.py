@@ -32,22 +32,26 @@ def repository(folder: Path) -> Path:
 
 
 def commit(folder: Path, name: str) -> str:
-    """Give the id of the commit that a tag, a branch or an id means.
+    """Give the id of the commit that a tag, a branch (of origin, where there is none) or id means.
 
     Raises:
         LintError: There is none; the message is the end of a sentence.
     """
+    for known_as in (name, f"origin/{name}"):  # a clone for CI has no branch but its own
+        try:
+            return _commit(folder, known_as)
+        except LintError as exc:
+            if str(exc):
+                raise
+    why = "the repository has no such commit, tag or branch"
+    if _line(folder, "rev-parse", "--is-shallow-repository") == "true":
+        why += ": it is a shallow clone, so fetch more of it (in CI, fetch-depth: 0)"
+    raise LintError(why)
+
+
+def _commit(folder: Path, name: str) -> str:
     asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}")
-    try:
-        return _line(folder, *asked)
-    except LintError as exc:
-        if str(exc):
-            raise
-        shallow = _line(folder, "rev-parse", "--is-shallow-repository") == "true"
-        why = "the repository has no such commit, tag or branch"
-        if shallow:
-            why += ": it is a shallow clone, so fetch more of it (in CI, fetch-depth: 0)"
-        raise LintError(why) from exc
+    return _line(folder, *asked)
 
 
 def files(folder: Path, commit_: str) -> frozenset[Path]:

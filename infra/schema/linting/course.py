@@ -56,6 +56,7 @@ class Moment:
         about: What it works on, schema and name.
         gone: What is in use and goes.
         made: What it makes.
+        idle: Whether it makes only IF NOT EXISTS what is there already.
     """
 
     statement: Statement
@@ -64,6 +65,7 @@ class Moment:
     about: tuple[Name, ...] = ()
     gone: tuple[Gone, ...] = ()
     made: Made = field(default_factory=Made)
+    idle: bool = False
 
 
 def follow(
@@ -110,12 +112,15 @@ class _State:
         gone: list[Gone] = []
         relations: set[Name] = set()
         columns: set[tuple[Name, str]] = set()
-        unused = True
+        unused, idle = True, False
         for kind, fields in statement.nodes:
             path = trees.setting(kind, fields, "search_path")
             if path is not None:
                 self._path = _schemas(path, self._role) or self._home
             found = effects.of(kind, fields)
+            made = [self._placed(name) for name in found.made]
+            lenient = bool(fields.get("if_not_exists"))
+            idle = lenient and bool(made) and self._used.issuperset(made)
             subjects = [self._subject(name) for name in found.about]
             unused = unused and all(map(self._new, subjects))
             unused = unused and self._schemas.issuperset(found.schemas_gone)
@@ -130,6 +135,7 @@ class _State:
             about=tuple(about),
             gone=tuple(gone),
             made=Made(relations=frozenset(relations), columns=frozenset(columns)),
+            idle=idle,
         )
 
     def _resolved(self, name: Name) -> Name:

@@ -139,8 +139,8 @@ def _on_type(fields: Mapping[str, Any]) -> Effects:
 
 def _alter(fields: Mapping[str, Any]) -> Effects:
     table = trees.relation(fields.get("relation"))
-    if table is None:
-        return Effects()
+    if table is None or fields.get("objtype") == "OBJECT_TYPE":  # attributes are no columns
+        return Effects(about=_some(table))
     made, gone = [], []
     for _, command in trees.elements(fields.get("cmds")):
         if command.get("subtype") == "AT_DropColumn":

@@ -60,8 +60,8 @@ def look(
         yield _remark(
             table.statement,
             "table-out-of-reach",
-            f"makes table {'.'.join(filter(None, name))}, owned by {table.owner}, which none of"
-            f" the declared roles owns or has a right on: {', '.join(sorted(roles))}",
+            f"makes table {trees.written(*name)}, owned by {trees.written(table.owner)}, which no"
+            f" declared role owns or may use: {', '.join(map(trees.written, sorted(roles)))}",
             "GRANT what is needed to one of them, or let one of them own it.",
         )
 
@@ -156,6 +156,8 @@ class _State:
             self._acting = next(iter(acting), self._login)
         if kind == "CreateRoleStmt":
             self._known.add(str(fields.get("role", "")))
+        if kind == "RenameStmt" and fields.get("renameType") == "OBJECT_ROLE":
+            self._known.add(str(fields.get("newname", "")))
         if kind == "GrantRoleStmt" and fields.get("is_grant"):
             granted = {
                 str(role.get("priv_name"))
@@ -269,7 +271,7 @@ def _unknown(statement: Statement, owner: str) -> Remark:
     return _remark(
         statement,
         "owner-unknown",
-        f"names {owner} as an owner, or to act, and the server has no such role",
+        f"names {trees.written(owner)} as an owner, or to act, and the server has no such role",
         "Make the role first: outside of the revisions, as a role belongs to the whole server.",
     )
 

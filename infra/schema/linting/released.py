@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from infra.schema import history as histories
 from infra.schema.errors import HistoryError
-from infra.schema.linting import checkouts
+from infra.schema.linting import checkouts, trees
 from infra.schema.linting.errors import LintError
 from infra.schema.linting.remark import Remark
 from infra.schema.statements.sentence import Sentence
-from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +27,6 @@ __all__ = ["RULES", "history_files", "look"]
 
 RULES = frozenset({"column-still-used", "table-still-used"})
 _SHORT = 12
-_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 _ADVICE = "Release code that does without it first; drop or rename it with the release after that."
 
 
@@ -80,12 +77,14 @@ def look(
         options: `since`, and the variable that env.py reads its URL from.
         folder: As it was compiled.
     """
+    last = _made(course)
     going = [
         (moment, gone)
         for pending, moments in course
         if not pending.history
         for moment in moments
-        for gone in _lasting(moment, course)
+        for gone in moment.gone
+        if last.get((gone.relation, gone.column), 0) <= moment.statement.number
     ]
     if not going:
         return
@@ -108,21 +107,19 @@ def look(
             yield _remark(moment, gone, release)
 
 
-def _lasting(moment: Moment, course: Sequence[tuple[Pending, tuple[Moment, ...]]]) -> list[Gone]:
-    """Leave out what is made again under its old name: a view in place of a table, for example."""
-    later = [
-        each
-        for _, moments in course
-        for each in moments
-        if each.statement.number > moment.statement.number
-    ]
-    relations = {name for each in later for name in each.made.relations}
-    columns = {column for each in later for column in each.made.columns}
-    return [
-        gone
-        for gone in moment.gone
-        if gone.relation not in relations and (gone.relation, gone.column) not in columns
-    ]
+def _made(
+    course: Sequence[tuple[Pending, tuple[Moment, ...]]],
+) -> Mapping[tuple[Name, str], int]:
+    """Give the number of the last statement that makes each relation and column.
+
+    What is made again under its old name is not missed: a view in place of a table, for example.
+    """
+    last: dict[tuple[Name, str], int] = {}
+    for _, moments in course:
+        for moment in moments:
+            last.update({(name, ""): moment.statement.number for name in moment.made.relations})
+            last.update(dict.fromkeys(moment.made.columns, moment.statement.number))
+    return last
 
 
 def _deployed(live: Live | None) -> str:
@@ -184,23 +181,18 @@ def _key(name: str) -> Name:
 
 def _remark(moment: Moment, gone: Gone, release: str) -> Remark:
     kind = "column" if gone.column else "table"
+    name = trees.written(*gone.relation, gone.column)
     return Remark(
         rule=f"{kind}-still-used",
         revision=moment.statement.revision,
         message=(
-            f"{'renames' if gone.renamed else 'drops'} {kind} {_name(gone)}, which the models of"
+            f"{'renames' if gone.renamed else 'drops'} {kind} {name}, which the models of"
             f" the previous release ({_shown(release)}) have"
         ),
         help=_ADVICE,
         statement=moment.statement.sql,
         number=moment.statement.number,
     )
-
-
-def _name(gone: Gone) -> str:
-    """Write a name as SQL does."""
-    parts = filter(None, (*gone.relation, gone.column))
-    return ".".join(part if _PLAIN.fullmatch(part) else identifier(part) for part in parts)
 
 
 def _shown(release: str) -> str:

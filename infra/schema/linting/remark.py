@@ -18,7 +18,6 @@ class Remark:
         help: What to do instead; may be empty.
         statement: The SQL that it is about; empty for the revision as a whole.
         number: Place of the statement in the plan, from 1; 0 for the revision as a whole.
-        level: Where it is not the rule's own.
     """
 
     rule: str
@@ -27,4 +26,3 @@ class Remark:
     help: str = ""
     statement: str = ""
     number: int = 0
-    level: str = ""

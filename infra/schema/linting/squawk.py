@@ -17,7 +17,7 @@ from infra.schema.linting.remark import Remark
 from infra.schema.statements.lexer import UnfinishedError, closed, tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Container, Iterable, Mapping, Sequence
 
     from infra.schema.linting.pending import Pending, Statement
 
@@ -45,20 +45,27 @@ class _Said:
     end: tuple[int, int]
 
 
-def look(pending: Iterable[Pending], *, major: int, settings: Mapping[str, str]) -> list[Remark]:
+def look(
+    pending: Iterable[Pending],
+    *,
+    major: int,
+    settings: Mapping[str, str],
+    idle: Container[int] = (),
+) -> list[Remark]:
     """Give what squawk says of each revision by itself, in the order of the plan.
 
     Args:
         pending: The revisions.
         major: Version of the server.
         settings: Levels by rule; what is opt-in is looked for only where one is given.
+        idle: Numbers of statements that do nothing: a table that IF NOT EXISTS leaves as it is
+            would be taken for a new one.
 
     Raises:
         LintError: Squawk can't be run, or did not answer as it should.
     """
-    files = [list(each.statements) for each in pending if each.statements]
-    if not files:
-        return []
+    whole = ([s for s in each.statements if s.number not in idle] for each in pending)
+    files = [file for file in whole if file]
     said = _run(files, major, settings)
     unread = {each.statement.number for each in said if each.rule == _SYNTAX}
     if unread:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any
 
 import pgparse
+
+from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -23,7 +26,10 @@ __all__ = [
     "setting",
     "strings",
     "types",
+    "written",
 ]
+
+_PLAIN = re.compile(r"[a-z_][a-z0-9_]*")
 
 Name = tuple[str, str]
 """Schema, empty where none is written, and name."""
@@ -70,6 +76,12 @@ def named(parts: Sequence[str]) -> Name:
     """Give schema and name of a name in parts; a database before them is left out."""
     schema, name = ("", "", *parts)[-2:]
     return schema, name
+
+
+def written(*parts: str) -> str:
+    """Write a name as SQL does; empty parts are left out."""
+    plain = (part if _PLAIN.fullmatch(part) else identifier(part) for part in parts if part)
+    return ".".join(plain)
 
 
 def relation(fields: Mapping[str, Any] | None) -> Name | None:

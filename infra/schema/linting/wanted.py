@@ -32,6 +32,7 @@ class _Extension:
     name: str
     version: str
     lenient: bool  # nothing happens where it is there already
+    update: bool
 
 
 def types(statement: Statement) -> tuple[Name, ...]:
@@ -59,6 +60,7 @@ def _extensions(statement: Statement) -> Iterator[_Extension]:
                 name=str(fields.get("extname", "")),
                 version=version[0] if version else "",
                 lenient=bool(fields.get("if_not_exists")),
+                update=kind == "AlterExtensionStmt",
             )
 
 
@@ -102,8 +104,8 @@ class _State:
                 yield _remark(
                     statement,
                     "type-missing",
-                    f"uses type {_shown(name)}, which the server does not have and no revision"
-                    " makes before",
+                    f"uses type {trees.written(*name)}, which the server does not have and no"
+                    " revision makes before",
                     "Install the extension that has it, or make it in an earlier revision.",
                 )
         for extension in _extensions(statement):
@@ -123,14 +125,14 @@ class _State:
         there = wanted.name in self._live.extensions
         if there and wanted.lenient:
             return
-        if not there:
+        if wanted.update or not there:
             self.anything = True  # which types it brings can't be told
         offered = self._server.extensions.get(wanted.name)
         if offered is None and not there:
             yield _remark(
                 statement,
                 "extension-missing",
-                f"needs extension {wanted.name}, which the server does not offer",
+                f"needs extension {trees.written(wanted.name)}, which the server does not offer",
                 "Install its package on the server, or choose a server that has it.",
             )
         elif wanted.version and wanted.version not in (offered or ()):
@@ -138,8 +140,8 @@ class _State:
             yield _remark(
                 statement,
                 "extension-version-missing",
-                f"needs version {wanted.version} of extension {wanted.name}; the server offers"
-                f" {has}",
+                f"needs version {wanted.version} of extension {trees.written(wanted.name)}; the"
+                f" server offers {has}",
                 "Update its package on the server first, or name a version that is there.",
             )
 
@@ -157,10 +159,6 @@ def _made(kind: str, fields: Mapping[str, Any]) -> Iterator[str]:
                 if "range" in name[1]
                 else (f"{name[1]}_multirange")
             )
-
-
-def _shown(name: Name) -> str:
-    return ".".join(part for part in name if part)
 
 
 def _remark(statement: Statement, rule: str, message: str, advice: str) -> Remark:
