@@ -125,8 +125,8 @@ class _Compilation:
             version_schema=self._environment.version_schema,
             prologue=() if offline else tuple(self._recorder.prologue),
             offline=offline,
-        )
             models=self._environment.models,
+        )
 
     def _run_environment(self) -> str:
         """Run env.py; say why it can't render, if so."""
@@ -200,11 +200,11 @@ class _Compilation:
             downgrade=replace(down, locks=locks.derive(down.statements, knowledge, learn=False)),
             lock_timeout=revisions.setting(file, "lock_timeout"),
             statement_timeout=revisions.setting(file, "statement_timeout"),
+            ignores=revisions.ignores(file),
+            path=Path(os.path.relpath(file.path, self._root)).as_posix(),
         )
 
     def _script(self, file: File, direction: str, offline: str) -> Script:
-            ignores=revisions.ignores(file),
-            path=Path(os.path.relpath(file.path, self._root)).as_posix(),
         if offline:
             return Script(live=f"env.py can't render: {offline}")
         first, second = (rendered[f"{direction} {file.revision}"] for rendered in self._rendered)

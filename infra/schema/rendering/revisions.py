@@ -97,7 +97,6 @@ def setting(script: Script, name: str) -> str:
     )
 
 
-def _locations(scripts: ScriptDirectory) -> list[Path]:
 def ignores(script: Script) -> dict[str, str]:
     """Give why findings of lint may pass, by rule, as a file declares it in `lint_ignore`.
 
@@ -117,6 +116,7 @@ def ignores(script: Script) -> dict[str, str]:
     )
 
 
+def _locations(scripts: ScriptDirectory) -> list[Path]:
     return list(scripts._version_locations)  # noqa: SLF001 - no public way to a path for each
 
 
