@@ -67,6 +67,7 @@ def _compile(folder: Path, variable: str) -> dict[str, Any]:
     watch = sources.Watch(root)
     config = environment.enter(place, variable=variable, url=_URL)
     watch.start()
+    effects.notice_sleep()
     scripts, files = revisions.load(config)
     history = _Compilation(config, scripts, files).history(root)
     read = sorted({*watch.project_files(), *(str(path) for path in place.files)})
@@ -131,6 +132,7 @@ class _Compilation:
     def _run_environment(self) -> str:
         """Run env.py; say why it can't render, if so."""
         recorder, file = self._recorder, Path(self._scripts.dir, "env.py")
+        child.at(file.name)
         try:
             with self._environment:
                 self._scripts.run_env()
@@ -179,6 +181,7 @@ class _Compilation:
             impl.memo = {}  # in it Alembic notes which types a run has made already
             for file, module in order:
                 function = getattr(module, f"{direction}grade", _no_downgrade)
+                child.at(Path(file.path).name)
                 with clock.watched(file.path) if clock else nullcontext():
                     rendering = self._recorder.render(file.path, function, options)
                 rendered[f"{direction} {file.revision}"] = rendering

@@ -12,6 +12,7 @@ from alembic.script import Script, ScriptDirectory
 from alembic.script.revision import RevisionError, RevisionMap
 from alembic.util import CommandError
 
+from infra.schema import child
 from infra.schema.errors import HistoryError
 from infra.schema.rendering.recorder import worded
 
@@ -132,6 +133,7 @@ def _files(scripts: ScriptDirectory) -> Iterator[Path]:
 
 
 def _script(scripts: ScriptDirectory, path: Path) -> Script | None:
+    child.at(path.name)
     try:
         script = Script._from_path(scripts, path)  # noqa: SLF001 - the way Alembic loads one
     except SyntaxError as exc:
