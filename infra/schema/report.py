@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from infra.schema.reporting import build
+from infra.schema.reporting import build, escaping, words
+from infra.schema.reporting.markdown import LEAST, write
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from infra.schema.review import Review
 
-__all__ = ["LIMIT", "markdown", "marker", "page", "terminal", "verdict"]
+__all__ = ["LEAST", "LIMIT", "markdown", "marker", "page", "terminal", "verdict"]
 
 LIMIT = 65_536
 """Characters of a comment on GitHub."""
@@ -27,18 +28,17 @@ def markdown(review: Review, *, limit: int = LIMIT) -> str:
 
     Args:
         review: What to show.
-        limit: Characters, counted in units of UTF-16; at least 4,096. What does not fit is cut,
-            last things first, and the document says what.
-    """
-    from infra.schema.reporting import markdown as written  # noqa: PLC0415 - its name is ours too
+        limit: Characters, counted in units of UTF-16; at least `LEAST`. What does not fit is
+            cut, last things first, and the document says what.
 
-    return written.write(build.report(review), limit)
+    Raises:
+        ValueError: `limit` is too low.
+    """
+    return write(build.report(review), limit)
 
 
 def marker(stack: str) -> str:
     """Give the first line of a stack's report, by which its comment is found again."""
-    from infra.schema.reporting import escaping, words  # noqa: PLC0415 - see above
-
     return escaping.marker(words.line(stack))
 
 

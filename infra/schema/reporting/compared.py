@@ -18,6 +18,7 @@ __all__ = ["before_and_after"]
 
 _AROUND = 3  # unchanged lines around a change, where a table is too long to be shown whole
 _WHOLE = 60  # lines
+_DOTS = "  …"
 
 
 def before_and_after(before: Catalog, after: Catalog) -> Section | None:
@@ -51,38 +52,53 @@ def _title(
 
 
 def _difference(old: Mapping[str, str], new: Mapping[str, str], relation: str) -> list[str]:
-    if not relation:  # of all that is in a database only what is different says anything
-        same = {name for name in old if old[name] == new.get(name)}
-        old, new = (
-            {name: text for name, text in each.items() if name not in same} for each in (old, new)
-        )
-    before, after = list(_lines(old, relation)), list(_lines(new, relation))
-    matcher = SequenceMatcher(None, before, after, autojunk=False)
-    around = _AROUND if max(len(before), len(after)) > _WHOLE else len(before) + len(after)
+    """Show the objects of a table one after the other, those that are the same too."""
     said: list[str] = []
-    for group in matcher.get_grouped_opcodes(around):
-        said += ["  …"] if group[0][1] else []
-        for what, start, end, from_, to in group:
-            if what == "equal":
-                said += [f"  {line}" for line in before[start:end]]
-            else:
-                said += [f"- {line}" for line in before[start:end]]
-                said += [f"+ {line}" for line in after[from_:to]]
-    return said
+    for name in sorted({*old, *new}, key=objects.place):
+        before = list(_lines(name, old[name], relation)) if name in old else []
+        after = list(_lines(name, new[name], relation)) if name in new else []
+        # Of all that is in a database and in no table only what is different says anything.
+        if before != after or relation:
+            said += _marked(before, after)
+    return said if len(said) <= _WHOLE else _around_changes(said)
 
 
-def _lines(described: Mapping[str, str], relation: str) -> Iterator[str]:
-    """Describe objects: one line each where the definition is one line."""
-    for name, definition in sorted(described.items(), key=lambda item: objects.place(item[0])):
-        its = objects.kind(name)
-        short = words.line(name.replace(f" {relation}.", " ", 1) if relation else name)
-        text = words.visible(definition).strip()
-        if text in (its, ""):
-            yield short
-        elif "\n" in text:
-            yield f"{short}:"
-            yield from (f"    {line}" for line in text.splitlines())
-        elif its in objects.TABLES or its == "comment on":
-            yield f"{short}: {text}"
+def _marked(before: list[str], after: list[str]) -> Iterator[str]:
+    for what, start, end, from_, to in SequenceMatcher(None, before, after).get_opcodes():
+        if what == "equal":
+            yield from (f"  {line}" for line in before[start:end])
         else:
-            yield f"{short} {text}"
+            yield from (f"- {line}" for line in before[start:end])
+            yield from (f"+ {line}" for line in after[from_:to])
+
+
+def _around_changes(lines: list[str]) -> list[str]:
+    kept = {
+        near
+        for place, line in enumerate(lines)
+        if not line.startswith(" ")
+        for near in range(place - _AROUND, place + _AROUND + 1)
+    }
+    shown: list[str] = []
+    for place, line in enumerate(lines):
+        if place in kept:
+            shown.append(line)
+        elif shown[-1:] != [_DOTS]:
+            shown.append(_DOTS)
+    return shown
+
+
+def _lines(name: str, definition: str, relation: str) -> Iterator[str]:
+    """Describe an object: in one line where its definition is one."""
+    its = objects.kind(name)
+    short = words.line(name.replace(f" {relation}.", " ", 1) if relation else name)
+    text = words.visible(definition).strip().removeprefix(f"{its}, ")
+    if text in (its, ""):
+        yield short
+    elif "\n" in text:
+        yield f"{short}:"
+        yield from (f"    {line}" for line in text.splitlines())
+    elif its in objects.TABLES or its == "comment on":
+        yield f"{short}: {text}"
+    else:
+        yield f"{short} {text}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 from infra.schema.reporting import objects, words
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from infra.schema.model import Catalog
     from infra.schema.reporting.objects import Column, Reference, Table
@@ -98,7 +98,8 @@ class Diagram:
             lines.append(f'  {ids[entity.name]}["{_label(entity.label)}{mark}"] {{')
             lines += [f"    {_attribute(each)}" for each in entity.attributes]
             if entity.more:
-                lines.append(f'    more columns_{entity.more} "{entity.more} more columns"')
+                more = words.plural(entity.more, "more column", "more columns")
+                lines.append(f'    more columns_{entity.more} "{more}"')
             lines.append("  }")
         for each in self.relations:
             ends = f"{'|o' if each.optional else '||'}--{'o|' if each.single else 'o{'}"
@@ -121,7 +122,7 @@ def diagram(before: Catalog, after: Catalog) -> Diagram | None:
         return None
     near = sorted(_neighbours(altered, there, old))
     shown = [*altered, *near][:MOST_TABLES]
-    relations = tuple(_relations(set(shown), old, new))
+    relations = tuple(_relations(shown, old, new))
     return Diagram(
         entities=tuple(
             _entity(name, old.get(name), new.get(name), relations, whole=name in altered)
@@ -147,9 +148,9 @@ def _neighbours(
 
 
 def _relations(
-    shown: set[str], old: Mapping[str, Table], new: Mapping[str, Table]
+    shown: Sequence[str], old: Mapping[str, Table], new: Mapping[str, Table]
 ) -> Iterator[Relation]:
-    for name in sorted(shown):
+    for name in shown:
         was = {each.constraint: each for each in old[name].references} if name in old else {}
         will = {each.constraint: each for each in new[name].references} if name in new else {}
         for constraint, reference in {**was, **will}.items():

@@ -115,11 +115,12 @@ def _sections(sections: Sequence[Section], room: int) -> tuple[list[str], list[s
     cut: dict[int, str] = {}
     for place in sorted(range(len(sections)), key=lambda place: -sections[place].keep):
         fitted = fit(sections[place], room - 2, lambda section: escaping.length(_section(section)))
-        if fitted.cut:
-            cut[place] = fitted.cut
         if fitted.section is not None:
             written[place] = _section(fitted.section)
             room -= escaping.length(written[place]) + 2
+        if fitted.cut:
+            cut[place] = fitted.cut
+            room = 0  # nothing that should go before it stays while a part of it is gone
     return [written[place] for place in sorted(written)], [cut[place] for place in sorted(cut)]
 
 

@@ -223,4 +223,4 @@ def _relation(name: str, definition: str, objects: Mapping[str, str]) -> str:
 def place(name: str) -> tuple[int, str]:
     """Give what sorts objects in the order in which a table reads."""
     its = kind(name)
-    return _KINDS.index(its) if its else len(_KINDS), name.replace('"', "")
+    return _KINDS.index(its) if its else len(_KINDS), name.replace('"', "").casefold()
