@@ -251,6 +251,36 @@ def _as_server(place: Place, server: Throwaway) -> Throwaway:
     )
 
 
+def test_settings_of_the_database_do_not_stand_in_the_way(target: Throwaway, place: Place) -> None:
+    """One that is read-only, for a role with no rights, is remade with all of its settings."""
+    name = quoted(place.database)
+    place.execute(
+        "CREATE TABLE t (id int)",
+        'CREATE SCHEMA "sp ace"',
+        "DROP ROLE IF EXISTS nobody_much",
+        "CREATE ROLE nobody_much",
+        "GRANT SELECT ON t TO nobody_much",
+        f"ALTER DATABASE {name} SET search_path = '', \"sp ace\", public",
+        f"ALTER DATABASE {name} SET custom.word = 'back\\slash and ''quote'",
+        f"ALTER DATABASE {name} SET role = nobody_much",
+        f"ALTER DATABASE {name} SET default_transaction_read_only = on",
+    )
+    try:
+        url = f"{place.url}?sslmode=disable&options=-c%20work_mem%3D9MB"
+        remade = copy(target, place, url=url, generate=3)
+        settings = (
+            "SELECT setconfig FROM pg_db_role_setting s JOIN pg_database d ON d.oid = setdatabase"
+        )
+        settings += " WHERE datname = current_database()"
+        assert remade.notes == ()
+        assert at(remade.admin).fetch(settings) == place.fetch(settings)
+        assert remade.generated == {"public.t": 3}
+    finally:
+        main = replace(place, database="postgres")
+        main.execute(f"DROP DATABASE {name} WITH (FORCE)", "DROP ROLE nobody_much")
+        main.execute(f"CREATE DATABASE {name}")  # for the fixture to drop
+
+
 def test_an_extension_of_another_version_is_noted(target: Throwaway, place: Place) -> None:
     """What this machine has is taken, and named."""
     place.execute("CREATE EXTENSION vector")
@@ -301,6 +331,7 @@ def test_a_locale_that_is_not_here_is_noted(
     assert note.endswith("locale C.UTF-8 instead")
 
 
+@pytest.mark.long
 def test_an_ordinary_role_named_as_our_superuser_stays_ordinary(
     postgres_server: PostgresServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -326,13 +357,12 @@ def test_the_database_postgres_itself_can_be_remade(target: Throwaway, place: Pl
     assert remade.notes == ()
 
 
-def test_without_a_live_database_there_is_an_empty_one() -> None:
+def test_without_a_live_database_there_is_an_empty_one(target: Throwaway) -> None:
     """It has pgvector where no revision makes it, and the version table's schema."""
-    with throwaway() as server:
-        made = remake.empty(server, replace(NOTHING, version_schema="o dd"))
-        query = "SELECT to_regtype('vector') IS NOT NULL, to_regnamespace('\"o dd\"') IS NOT NULL"
-        assert [tuple(row) for row in at(made.url).fetch(query)] == [(True, True)]
-        assert (made.base, made.rows, made.notes) == ("nothing", {}, ())
+    made = remake.empty(target, replace(NOTHING, version_schema="o dd"))
+    query = "SELECT to_regtype('vector') IS NOT NULL, to_regnamespace('\"o dd\"') IS NOT NULL"
+    assert [tuple(row) for row in at(made.url).fetch(query)] == [(True, True)]
+    assert (made.base, made.rows, made.notes) == ("nothing", {}, ())
 
 
 def _seeing(monkeypatch: pytest.MonkeyPatch, database: Any) -> None:

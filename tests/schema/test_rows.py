@@ -64,6 +64,11 @@ CREATE TABLE job (id int PRIMARY KEY, state mood NOT NULL, finished timestamptz,
 CREATE TABLE booking (room int, during tsrange, EXCLUDE USING gist (during WITH &&));
 CREATE TABLE deferred (a int UNIQUE DEFERRABLE);
 CREATE TABLE no_columns ();
+CREATE FUNCTION like_it(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE TABLE counted (id serial PRIMARY KEY, n bigint GENERATED ALWAYS AS IDENTITY,
+    same int GENERATED ALWAYS AS (like_it(id)) STORED,
+    twice bigint GENERATED ALWAYS AS (n * 2) STORED,
+    CHECK (same > 0), CHECK (twice > 0), CHECK (id < 1000));
 CREATE TABLE guarded (a int PRIMARY KEY);
 CREATE FUNCTION no() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE ''no''; END';
 CREATE TRIGGER no BEFORE INSERT ON guarded FOR EACH ROW EXECUTE FUNCTION no();
@@ -146,6 +151,7 @@ def test_keys_references_checks_and_partitions_hold(
 
     assert made.notes == []
     assert _counts(place) == dict.fromkeys(_counts(place), 60)
+    assert place.value("SELECT nextval('counted_id_seq') > max(id) FROM counted")
     for table, name, definition in place.fetch(_REFERENCES):
         place.execute(
             f"ALTER TABLE {table} DROP CONSTRAINT {name}",

@@ -8,7 +8,7 @@ import re
 from typing import TYPE_CHECKING
 
 from infra.schema.rehearsing import forwarder
-from infra.schema.rehearsing.surroundings import said
+from infra.schema.rehearsing.surroundings import FREE, said
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -31,6 +31,7 @@ _NO_OPTIONS = "unsupported startup parameter"
 # What pg_restore says of each entry that it could not make.
 _ENTRY = re.compile(r"from TOC entry \d+; \d+ \d+ (?P<entry>.*)")
 _ERROR = re.compile(r"error: (?:could not execute query: )?(?:ERROR: +)?(?P<said>.*)")
+_SPECIAL, _BACKSLASHED = re.compile(r"([\\\s])"), r"\\\1"
 _THERE = re.compile(r'schema ".*" already exists')
 
 
@@ -82,7 +83,7 @@ async def dump(
         "--no-tablespaces",
         "--no-password",
     ]
-    options = " ".join(f"-c {name}={_escaped(value)}" for name, value in to.settings.items())
+    options = _options(to.settings)
     async with forwarder.forwarded(to, folder):
         for more in (f"{options} {_READ_ONLY}", ""):
             status, errors = await _run(
@@ -109,6 +110,7 @@ async def restore(server: Throwaway, database: str, dumped: Path) -> tuple[str, 
         **_clean(programs, dumped.parent),
         "PGPASSWORD": server.password,
         "PGSSLMODE": "disable",
+        "PGOPTIONS": _options(FREE),
     }
     status, errors = await _run(command, environment, _RESTORE_SECONDS)
     notes = tuple(_unmade(errors))
@@ -190,8 +192,13 @@ def _unmade(errors: str) -> Iterable[str]:
             yield f"not remade: {entry or 'an object'}: {said(Exception(found['said']))}"
 
 
-def _escaped(value: str) -> str:
-    return re.sub(r"([\\\s])", r"\\\1", value)
+def _options(settings: Mapping[str, str]) -> str:
+    """Write settings as the server takes them from a client; its own `options` is such a text."""
+    words = [
+        value if name == "options" else f"-c {name}={re.sub(_SPECIAL, _BACKSLASHED, value)}"
+        for name, value in settings.items()
+    ]
+    return " ".join(words)
 
 
 def _conninfo(**words: str) -> str:

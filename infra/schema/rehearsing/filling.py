@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.rehearsing import partitions
@@ -21,6 +22,7 @@ __all__ = ["Filling"]
 _NUMBER = "(g.i - 1)"  # of the row, from 0
 _NULLS = 0.1  # where nobody knows
 _SPARE = 3  # rows that are tried for each that is wanted, where checks sort them out
+_SERIAL = "nextval("
 _PRIME = 7919  # scatters the values that recur
 
 
@@ -138,9 +140,8 @@ class _Work:
         tried = self._rows * (_SPARE if self._table["checks"] else 1)
         source = f"FROM generate_series(1::bigint, {tried}) AS g (i) {' '.join(self._joins)}"
         computed = "".join(
-            f", ({column['generated']}) AS {identifier(column['name'])}"
-            for column in columns.values()
-            if column["generated"]
+            f", ({columns[n]['generated']}) AS {identifier(columns[n]['name'])}"
+            for n in self._computed()
         )
         where = f" WHERE {' AND '.join(conditions)}" if conditions else ""
         late = any(key["deferrable"] for key in table["keys"] or ())
@@ -152,11 +153,23 @@ class _Work:
 
     def _filled(self, column: Mapping[str, Any]) -> bool:
         """Tell whether a column needs a value: not what PostgreSQL numbers or computes."""
-        numbered = column["identity"] or "nextval(" in (column["default"] or "")
-        return not numbered and not column["generated"]
+        return not column["identity"] and not column["generated"]
+
+    def _computed(self) -> list[int]:
+        """List the generated columns whose values are known before PostgreSQL computes them."""
+        unknown = [
+            re.compile(rf"(?<![\w\"]){re.escape(_as_worded(column['name']))}(?![\w\"])")
+            for column in self._columns.values()
+            if column["identity"]
+        ]
+        return [
+            number
+            for number, column in self._columns.items()
+            if column["generated"] and not any(name.search(column["generated"]) for name in unknown)
+        ]
 
     def _conditions(self) -> Iterator[str]:
-        there = {number for number, c in self._columns.items() if c["generated"]} | set(self._made)
+        there = {*self._computed(), *self._made}
         for number in self._made:
             if self._columns[number]["required"]:
                 yield f"{identifier(self._columns[number]['name'])} IS NOT NULL"
@@ -166,6 +179,8 @@ class _Work:
 
     def _value(self, values: Values, column: Mapping[str, Any], *, apart: bool) -> str:
         """Write a value, the row's own where rows must differ in it."""
+        if _SERIAL in (column["default"] or ""):
+            return f"({column['default']})::{column['cast']}"  # where revisions go on counting
         k = _NUMBER
         within = self._filling.limits(self._table, column)
         if not apart:
@@ -229,7 +244,8 @@ class _Work:
             return
         by_name = {column["name"]: column for column in self._columns.values()}
         for number, other in zip(numbers, each["others"], strict=True):
-            if self._filled(by_name[other]):
+            numbered = _SERIAL in (by_name[other]["default"] or "")
+            if self._filled(by_name[other]) and not numbered:
                 own = self._value(values, by_name[other], apart=True)
                 self._made.setdefault(by_name[other]["number"], own)
                 self._made[number] = self._made[by_name[other]["number"]]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from infra.servers.throwaway import Throwaway
 
 __all__ = [
+    "FREE",
     "Surroundings",
     "alone",
     "connect",
@@ -46,6 +47,17 @@ _LISTS = {
 }
 _ELEMENT = re.compile(r'\s*(?:"((?:[^"]|"")*)"|([^",\s]+))\s*(?:,|\Z)')
 _WIDTH = 160
+
+FREE = {
+    "default_transaction_read_only": "off",
+    "idle_in_transaction_session_timeout": "0",
+    "lock_timeout": "0",
+    "role": "none",
+    "session_replication_role": "origin",
+    "statement_timeout": "0",
+    "transaction_timeout": "0",
+}
+"""Settings of a session that works on the copy: the live database's own may be in its way."""
 
 Statement = tuple[str, str]
 """What it makes, in words, and its SQL."""
@@ -107,6 +119,7 @@ async def connect(server: Throwaway, database: str, *, user: str = "") -> Any:
         password=server.password,
         database=database,
         ssl=False,
+        server_settings=dict(FREE),
     )
 
 
