@@ -84,7 +84,8 @@ def _add_format(command: argparse.ArgumentParser) -> None:
         "--limit",
         type=int,
         default=65_536,
-        help="characters that Markdown may have; default: %(default)s, what a comment takes",
+        metavar="CHARACTERS",
+        help="what Markdown may have; default: %(default)s, as a comment on GitHub",
     )
 
 
@@ -196,6 +197,10 @@ def _rehearse(asked: argparse.Namespace) -> int:
 def _report(asked: argparse.Namespace) -> int:
     from infra.schema import report  # noqa: PLC0415 - for those who want one
 
+    if asked.limit < report.LEAST:
+        raise UsageError(
+            f"--limit {asked.limit} has no room for a report; at least {report.LEAST}."
+        )
     found = _review(asked)
     if asked.json:
         _put(asked, json.dumps(asdict(found), indent=2, ensure_ascii=False))

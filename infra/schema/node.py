@@ -151,7 +151,8 @@ def review(place: Place, seen: Look, *, say: Say, rehearsed: bool) -> Review:
         return Review(stack=place.stack, unplanned=seen.unseen, lint=options.lint)
     rehearsal = _rehearse(place, seen.history, seen.live, made, say) if rehearsed else None
     findings = _lint(place, seen, made, rehearsal)
-    errors = sorted({each.rule for each in _refusing(options, findings)})
+    # An update has no rehearsal to know the SQL of live revisions from: it refuses without.
+    errors = sorted({each.rule for each in _refusing(place, seen, made)})
     refuses = [f"lint found errors, and lint is refuse: {', '.join(errors)}"] if errors else []
     if not plan.approved(made, options.policy):
         refuses.append(f"approved_plan is {options.policy.approved_plan}, and this is another plan")
@@ -204,19 +205,18 @@ def _lint(
 
 def _refuse_unsound(place: Place, seen: Seen) -> None:
     """Stop before anything runs, where lint finds errors and the stack refuses them."""
-    if place.options.lint == "refuse":
-        refusing = _refusing(place.options, _lint(place, seen, seen.plan))
-        if refusing:
-            raise refusals.unsound(refusing)
+    refusing = _refusing(place, seen, seen.plan)
+    if refusing:
+        raise refusals.unsound(refusing)
 
 
-def _refusing(options: Options, findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+def _refusing(place: Place, seen: Look, made: Plan) -> tuple[Finding, ...]:
     """Give the findings for which `up` stops."""
-    if options.lint != "refuse" or not findings:
+    if place.options.lint != "refuse" or not made.steps:
         return ()
-    from infra.schema import lint  # noqa: PLC0415 - loaded already, where there are findings
+    from infra.schema import lint  # noqa: PLC0415 - it loads a parser, where something is pending
 
-    return lint.refusing(findings)
+    return lint.refusing(_lint(place, seen, made))
 
 
 def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) -> Seen:

@@ -31,7 +31,8 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 
-def _command(*arguments: str, url: str = "", folder: Path = ROOT) -> Any:
+def command(*arguments: str, url: str = "", folder: Path = ROOT) -> Any:
+    """Run a command on a database and a folder of migrations."""
     environ = {**os.environ, "DATABASE_URL": url}
     return subprocess.run(
         [sys.executable, "-m", "infra.schema", *arguments, "--migrations", str(folder)],
@@ -61,39 +62,39 @@ def files(tmp_path: Path) -> Path:
 
 def test_plan_upgrade_and_check_tell_by_their_status(url: str, files: Path) -> None:
     """Pending is 2, done is 0; the plan shows the SQL, `upgrade` runs it."""
-    pending = _command("plan", url=url, folder=files)
+    pending = command("plan", url=url, folder=files)
     assert (pending.returncode, "CREATE TABLE one (id int);" in pending.stdout) == (2, True)
-    assert _command("check", url=url, folder=files).returncode == 2
+    assert command("check", url=url, folder=files).returncode == 2
 
-    done = _command("upgrade", url=url, folder=files)
+    done = command("upgrade", url=url, folder=files)
     assert (done.returncode, done.stdout) == (0, "at bbb2, nothing to do\n")
     assert "2/2 bbb2" in done.stderr
 
-    again = _command("check", url=url, folder=files)
+    again = command("check", url=url, folder=files)
     assert (again.returncode, again.stdout) == (0, "at bbb2, nothing to do\n")
 
 
 def test_json_says_the_same_as_the_engine(url: str, files: Path) -> None:
     """The properties of the resource, by the same names."""
-    said = json.loads(_command("plan", "--json", url=url, folder=files).stdout)
+    said = json.loads(command("plan", "--json", url=url, folder=files).stdout)
 
     assert set(said) == {"approve", "drift", "notes", "pending", "plan"}
     assert said["pending"]["bbb2"]["message"] == "2/2 message of bbb2"
 
-    done = json.loads(_command("upgrade", "--json", url=url, folder=files).stdout)
+    done = json.loads(command("upgrade", "--json", url=url, folder=files).stdout)
     assert (done["revision"], done["pending"]) == (["bbb2"], {})
 
 
 def test_a_change_by_hand_is_status_2(url: str, files: Path) -> None:
     """`check` sees what `plan` would name."""
-    _command("upgrade", url=url, folder=files)
+    command("upgrade", url=url, folder=files)
     Database(url=url).run("DROP TABLE two", "SELECT 1")
 
-    found = _command("plan", url=url, folder=files)
+    found = command("plan", url=url, folder=files)
 
     assert found.returncode == 2
     assert "by hand: table public.two was removed" in found.stdout
-    assert _command("plan", "--drift", "refuse", url=url, folder=files).returncode == 1
+    assert command("plan", "--drift", "refuse", url=url, folder=files).returncode == 1
 
 
 def test_a_search_path_of_env_py_leads_to_the_tables(url: str, files: Path) -> None:
@@ -107,31 +108,31 @@ def test_a_search_path_of_env_py_leads_to_the_tables(url: str, files: Path) -> N
         )
     )
 
-    assert _command("upgrade", url=url, folder=files).returncode == 0
+    assert command("upgrade", url=url, folder=files).returncode == 0
 
     assert Database(url=url).run("SELECT version_num FROM books.alembic_version") == [("bbb2",)]
-    again = _command("check", url=url, folder=files)
+    again = command("check", url=url, folder=files)
     assert (again.returncode, again.stdout) == (0, "at bbb2, nothing to do\n")
 
 
 def test_history_needs_no_database(files: Path) -> None:
     """The files alone: ids, messages, which is the head."""
-    done = _command("history", folder=files)
+    done = command("history", folder=files)
 
     assert done.returncode == 0
     assert done.stdout == "aaa1  message of aaa1\nbbb2  message of bbb2  (head)\n"
-    revisions = json.loads(_command("history", "--json", folder=files).stdout)["revisions"]
+    revisions = json.loads(command("history", "--json", folder=files).stdout)["revisions"]
     assert revisions[0]["upgrade"]["parts"][0]["statements"] == ["CREATE TABLE one (id int)"]
 
 
 def test_ledger_lists_all_that_was_ever_run(url: str, files: Path) -> None:
     """Nothing at first; then each revision up and down, with time, seconds and login."""
-    assert "nothing in it" in _command("ledger", url=url, folder=files).stdout
-    _command("upgrade", url=url, folder=files)
-    _command("upgrade", "--revision", "aaa1", "--downgrade", "allow", url=url, folder=files)
+    assert "nothing in it" in command("ledger", url=url, folder=files).stdout
+    command("upgrade", url=url, folder=files)
+    command("upgrade", "--revision", "aaa1", "--downgrade", "allow", url=url, folder=files)
 
-    lines = _command("ledger", url=url, folder=files).stdout.splitlines()
-    events = json.loads(_command("ledger", "--json", url=url, folder=files).stdout)
+    lines = command("ledger", url=url, folder=files).stdout.splitlines()
+    events = json.loads(command("ledger", "--json", url=url, folder=files).stdout)
 
     assert [line.split()[1:3] for line in lines] == [
         ["up", "aaa1"],
@@ -157,7 +158,7 @@ def test_a_mistake_is_one_message_and_status_1(
     files: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     """No traceback, no password."""
-    done = _command(*arguments, folder=files)
+    done = command(*arguments, folder=files)
 
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
@@ -175,7 +176,7 @@ def test_a_look_at_head_imports_neither_alembic_nor_sqlalchemy(
     for number in range(count):
         parent = f"rev{number - 1:04}" if number else None
         histories.add(folder, f"rev{number:04}", parent, f"op.execute('SELECT {number}')")
-    assert _command("upgrade", url=url, folder=folder).returncode == 0
+    assert command("upgrade", url=url, folder=folder).returncode == 0
 
     done = subprocess.run(
         [sys.executable, "-c", _IMPORTS, str(folder), url],
