@@ -72,6 +72,17 @@ def test_a_rewrite_names_its_lock_and_the_table(lab: Lab, postgres_server: Postg
     assert seen.wal > 500_000
 
 
+def test_a_rewrite_that_drops_a_column_is_a_rewrite(
+    lab: Lab, postgres_server: PostgresServer
+) -> None:
+    """What loses a column is not taken for what is emptied."""
+    up = script("ALTER TABLE big DROP COLUMN note, ALTER COLUMN id TYPE bigint")
+    seen = _run(lab, postgres_server, up)
+
+    assert [each.relation for each in seen.rewritten] == ["public.big"]
+    assert seen.emptied == ()
+
+
 def test_a_lock_is_held_to_the_end_of_the_transaction(
     lab: Lab, postgres_server: PostgresServer
 ) -> None:

@@ -214,5 +214,6 @@ def _sent(work: Work) -> list[Sent]:
 
 def _emptied(tables: Sequence[relations.Relation], sent: Sequence[Sent]) -> set[str]:
     """Tell which tables were truncated: that gives a new file as well as a rewrite does."""
-    lost = {held.bare(loss.relation) for loss in losses.named(each.sql for each in sent)}
+    found = losses.named(each.sql for each in sent)
+    lost = {held.bare(loss.relation) for loss in found if not loss.column}
     return {table.name for table in tables if held.bare(table.name) in lost}
