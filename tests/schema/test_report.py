@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import html
 import io
+import os
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -349,6 +352,23 @@ def test_a_terminal_takes_names_as_they_are() -> None:
     assert "[bold]x[/bold]" in text
     assert "\x1b" not in text
     assert "\x1b[" in _printed(found, force_terminal=True)
+
+
+def test_a_terminal_without_the_letters_shows_the_rest() -> None:
+    """A sign that its encoding lacks becomes a question mark, and the report goes on."""
+    code = (
+        "from infra.schema import report; from tests.schema import reviews;"
+        "report.terminal(reviews.full())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, "PYTHONIOENCODING": "ascii"},
+        capture_output=True,
+        check=True,
+        text=True,
+    )
+    assert "? look closely" in run.stdout
+    assert "erDiagram" in run.stdout
 
 
 @pytest.mark.parametrize("width", [20, 40, 80, 120])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import TYPE_CHECKING
 
 from rich import box
@@ -33,8 +35,10 @@ _NARROW = 90  # columns below which a table of five would be one of letters
 
 def show(report: Report, console: Console | None = None) -> None:
     """Print a report, whole."""
-    # Where a console can't write a letter (LANG=C), an error would hide the rest.
-    console = console or Console(highlight=False, safe_box=True)
+    if console is None:
+        if isinstance(sys.stdout, io.TextIOWrapper):  # what its encoding lacks must not end this
+            sys.stdout.reconfigure(errors="replace")
+        console = Console(highlight=False)
     console.print(_head(report))
     if report.rows:
         console.print(_list(report) if console.width < _NARROW else _table(report))

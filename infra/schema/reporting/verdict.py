@@ -53,7 +53,7 @@ def _failed(plan: Plan, rehearsal: Rehearsal) -> str:
     if failed is None:
         return words.cut(f"fails in rehearsal: {message}", _WIDTH)
     said = next((line for line in message.splitlines() if line.startswith(_SAID)), "")
-    found = _STATEMENT.search(message)
+    found = _STATEMENT.search(message) or _STATEMENT.search(rehearsal.failure)
     if not said:
         return words.cut(f"fails in rehearsal: {message}", _WIDTH)
     planned = next((step for step in plan.steps if step.revision == failed.revision), None)
