@@ -56,12 +56,13 @@ class Finding:
 class Held:
     """A lock that a rehearsal saw, from the statement that took it until it was given back.
 
+    On relations that were there before: nobody waits for what a revision makes itself.
+
     Attributes:
         mode: As pg_locks names it, "AccessExclusiveLock".
         relation: Of a table, index, view or sequence: "app.clients", as SQL writes it.
         seconds: How long it was held.
         statement: Number of the statement that took it, from 1; 0 for env.py's own.
-        fresh: Whether the relation was made by the same revision, so that nobody else waits.
         by: "pg_locks", or "manual" where a statement outside of transactions was too quick to be
             looked at, and the lock is the one that PostgreSQL's documentation names.
     """
@@ -70,7 +71,6 @@ class Held:
     relation: str
     seconds: float
     statement: int
-    fresh: bool = False
     by: Literal["pg_locks", "manual"] = "pg_locks"
 
 

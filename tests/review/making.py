@@ -82,6 +82,7 @@ _MASKS = (
 
 def masked(text: str, **more: Any) -> str:
     """Put words in the place of what is another in every run: times, sizes, digests."""
+    text = text.replace("&#46;", ".").replace(" (by the manual)", "")
     for pattern, word in _MASKS:
         text = pattern.sub(word, text)
     for name, value in more.items():

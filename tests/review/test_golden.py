@@ -34,6 +34,8 @@ def test_the_report_says_what_it_should(
     case = CASES[name]
     with stage(case, postgres_server, tmp_path) as made:
         found = made.review(**case.options)
+    rehearsal = found.rehearsal
+    assert rehearsal is not None
     text = masked(report.markdown(found))
     golden = _GOLDEN / f"{name}.md"
     if os.environ.get("GOLDEN") == "write":
@@ -43,8 +45,8 @@ def test_the_report_says_what_it_should(
         expected.splitlines(), text.splitlines(), "golden", "now", lineterm=""
     )
     assert text == expected, "\n".join(changed)
-    locks = {(lock.mode, lock.relation) for step in found.rehearsal.steps for lock in step.locks}
-    rewritten = [each.relation for step in found.rehearsal.steps for each in step.rewritten]
+    locks = {(lock.mode, lock.relation) for step in rehearsal.steps for lock in step.locks}
+    rewritten = [each.relation for step in rehearsal.steps for each in step.rewritten]
     if name == "rewrite":
         assert ("AccessExclusiveLock", "public.clients") in locks
         assert rewritten == ["public.clients"]

@@ -150,8 +150,8 @@ def _steps() -> tuple[Step, ...]:
     )
 
 
-def _held(mode: str, relation: str, seconds: float, statement: int = 1, **more: Any) -> Held:
-    return Held(mode=mode, relation=relation, seconds=seconds, statement=statement, **more)
+def _held(mode: str, relation: str, seconds: float, statement: int = 1) -> Held:
+    return Held(mode=mode, relation=relation, seconds=seconds, statement=statement)
 
 
 def _ran() -> tuple[Rehearsed, ...]:
@@ -164,10 +164,7 @@ def _ran() -> tuple[Rehearsed, ...]:
             seconds=0.041,
             wal=61_000,
             sent=(Sent(sql=_INVOICES, seconds=0.035, wal=60_000),),
-            locks=(
-                _held(strong, "app.invoices", 0.04, fresh=True),
-                _held("ShareRowExclusiveLock", "app.clients", 0.012),
-            ),
+            locks=(_held("ShareRowExclusiveLock", "app.clients", 0.012),),
             built=(Built(index="app.invoices_pkey", relation="app.invoices", fresh=True),),
         ),
         Rehearsed(

@@ -149,16 +149,7 @@ _VERDICTS = {
             rehearsal=rehearsal(
                 replace(
                     _FINE,
-                    locks=(
-                        Held(mode="ShareLock", relation="app.t", seconds=2.5, statement=1),
-                        Held(
-                            mode="AccessExclusiveLock",
-                            relation="app.new",
-                            seconds=9.0,
-                            statement=1,
-                            fresh=True,
-                        ),
-                    ),
+                    locks=(Held(mode="ShareLock", relation="app.t", seconds=2.5, statement=1),),
                 )
             ),
         ),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infra.schema import view
 from infra.schema.reporting import compared, details, drawing, erd, returning, rows, words
 from infra.schema.reporting.content import Drawing, Report, Said, Section
 from infra.schema.reporting.verdict import SIGNS, verdict
@@ -25,13 +26,15 @@ def report(review: Review) -> Report:
     table = rows.table(review)
     mood, line, reasons = verdict(review, table)
     plan = review.plan
+    failed = review.rehearsal is not None and bool(review.rehearsal.failure)
     return Report(
         stack=words.line(review.stack),
         sign=SIGNS[mood],
         mood=mood,
         verdict=words.line(line),
         reasons=tuple(words.cut(reason, _WIDTH) for reason in reasons[:_REASONS]),
-        digest=plan.digest if plan and (plan.steps or plan.stamp) else "",
+        # Nobody is to approve what has just failed.
+        digest="" if failed or plan is None else view.approve(plan),
         rows=table,
         sections=tuple(_sections(review, table, reasons)),
     )

@@ -205,7 +205,7 @@ def _held(step: Rehearsed) -> tuple[tuple[str, ...], ...]:
             words.line(lock.relation),
             words.seconds(lock.seconds),
             f"statement {lock.statement}" if lock.statement else "env.py's own",
-            "nobody: it is new" if lock.fresh else rows.waits(lock.mode),
+            rows.waits(lock.mode),
         )
         for lock in step.locks
     )

@@ -83,7 +83,7 @@ def _row(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding])
 
 def _locks(step: Step, ran: Rehearsed | None) -> Cell:
     if ran is not None and not (ran.failure and not ran.locks):
-        held = [lock for lock in ran.locks if not lock.fresh]
+        held = ran.locks
         said = [_held(lock) for lock in held]
         bad = any(strong(lock.mode) and lock.seconds >= LONG_LOCK for lock in held)
     elif step.script.live:

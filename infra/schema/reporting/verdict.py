@@ -147,7 +147,7 @@ def _about_rehearsal(rehearsal: Rehearsal, *, back: bool) -> Iterator[str]:
         lock
         for step in rehearsal.steps
         for lock in step.locks
-        if not lock.fresh and rows.strong(lock.mode) and lock.seconds >= rows.LONG_LOCK
+        if rows.strong(lock.mode) and lock.seconds >= rows.LONG_LOCK
     ]
     if held:
         worst = max(held, key=lambda lock: lock.seconds)
