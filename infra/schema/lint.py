@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 from infra.schema.linting import (
     course,
     levels,
     pending,
+    quick,
     reach,
     released,
     server,
@@ -111,25 +113,44 @@ class _Seen:
         idle = {each.statement.number for _, way in self.way for each in way if each.idle}
         yield from squawk.look(self.new, major=major, settings=settings, idle=idle)
         yield from released.look(self.way, self.live, options=self.options, folder=self.folder)
-        if self.live is not None and self.url is not None:
-            yield from self._server(self.live, self.url)
+        if self.live is not None and self.told is not None:
+            yield from wanted.look(self.way, self.told, self.live)
+            yield from reach.look(self.way, self.told, self.live, self.options.roles)
         yield from wayback.look(self.new)
         for each in self.new:
             if each.unknown:
                 yield Remark(rule="not-linted", revision=each.step.revision, message=each.unknown)
 
-    def _server(self, live: Live, url: str) -> Iterator[Remark]:
+    @cached_property
+    def told(self) -> server.Server | None:
+        """What the server tells; None where there is none, or nothing to ask it about."""
         statements = [each for one, _ in self.way for each in one.statements]
-        if not statements:
-            return
-        told = server.ask(
+        if self.live is None or self.url is None or not statements:
+            return None
+        return server.ask(
             self.history,
-            url,
+            self.url,
             types={name for each in statements for _, name in wanted.types(each)},
             extensions={name for each in statements for name in wanted.extensions(each)},
         )
-        yield from wanted.look(self.way, told, live)
-        yield from reach.look(self.way, told, live, self.options.roles)
+
+    @cached_property
+    def proven(self) -> frozenset[int]:
+        """The statements that set NOT NULL what a check has proven."""
+        return quick.proven(self.way, self.told.checks if self.told else ())
+
+    def harmless(self, remark: Remark, moment: Moment | None) -> bool:
+        """Tell whether nobody is held up after all: it is about what is new, or done at once."""
+        if moment is None:
+            return False
+        at_once = {
+            "adding-not-nullable-field": lambda: moment.statement.number in self.proven,
+            "changing-column-type": lambda: widening.only(moment, self.live),
+            "require-concurrent-index-creation": lambda: quick.only_parent(moment, self.live),
+        }
+        if remark.rule in at_once and at_once[remark.rule]():
+            return True
+        return moment.unused and remark.rule in levels.SQUAWK and levels.SQUAWK[remark.rule].used
 
 
 def _settled(seen: _Seen, rehearsal: Rehearsal | None) -> tuple[Finding, ...]:
@@ -139,7 +160,7 @@ def _settled(seen: _Seen, rehearsal: Rehearsal | None) -> tuple[Finding, ...]:
     counting = [
         _measured(_placed(each, moments), rehearsal)
         for each in found
-        if not _harmless(each, moments.get(each.number), seen.live)
+        if not seen.harmless(each, moments.get(each.number))
     ]
     counting += suppressions.look(
         seen.new, {(each.revision, each.rule) for each in found}, _unchecked(seen, found)
@@ -164,15 +185,6 @@ def _placed(remark: Remark, moments: Mapping[int, Moment]) -> Remark:
     names = moment.about or sorted(moment.made.relations)
     on = ", ".join(dict.fromkeys(trees.written(*name) for name in names))
     return replace(remark, message=f"{remark.message.rstrip('.')}: {on}") if on else remark
-
-
-def _harmless(remark: Remark, moment: Moment | None, live: Live | None) -> bool:
-    """Tell whether nobody is held up after all: what it is about is new, or its type just wider."""
-    if moment is None:
-        return False
-    if remark.rule == "changing-column-type" and widening.only(moment, live):
-        return True
-    return moment.unused and remark.rule in levels.SQUAWK and levels.SQUAWK[remark.rule].used
 
 
 def _measured(remark: Remark, rehearsal: Rehearsal | None) -> Remark:

@@ -110,6 +110,32 @@ def test_an_index_built_concurrently_passes_and_its_name_is_enough() -> None:
     assert rules(look(chain(up), _LIVE)) == []
 
 
+def test_what_a_check_has_proven_is_set_at_once() -> None:
+    """NOT VALID, VALIDATE and SET NOT NULL in revisions of their own, the check dropped at last."""
+    add = "ALTER TABLE t ADD CONSTRAINT c CHECK (n IS NOT NULL AND n > 0) NOT VALID"
+    validate, set_ = "ALTER TABLE t VALIDATE CONSTRAINT c", "ALTER TABLE t ALTER n SET NOT NULL"
+    drop = "ALTER TABLE t DROP CONSTRAINT c"
+    slow = [("error", "adding-not-nullable-field")]
+
+    assert rules(look(chain(add, validate, f"{set_}; {drop}"), _LIVE)) == []
+    assert rules(look(chain(add, set_), _LIVE)) == slow
+    assert rules(look(chain(add, validate, drop, set_), _LIVE)) == slow
+    assert rules(look(chain(add, validate, f"{set_}, DROP CONSTRAINT c"), _LIVE)) == slow
+    assert rules(look(chain(add, validate, f"{set_}, ALTER short SET NOT NULL"), _LIVE)) == slow
+    assert rules(look(chain(add.replace("AND", "OR"), validate, set_), _LIVE)) == slow
+
+
+def test_an_index_on_only_a_partitioned_table_reads_nothing() -> None:
+    """CONCURRENTLY can't be there; its partitions get theirs before."""
+    objects = {"table public.p": "table, partitioned by RANGE (a)", "table public.t": "table"}
+    there = replace(_LIVE, catalog=Catalog(format=1, objects=objects))
+    slow = [("error", "require-concurrent-index-creation")]
+
+    assert rules(look(chain("CREATE INDEX i ON ONLY p (a)"), there)) == []
+    assert rules(look(chain("CREATE INDEX i ON p (a)"), there)) == slow
+    assert rules(look(chain("CREATE INDEX i ON ONLY t (a)"), there)) == slow
+
+
 def test_parts_of_a_revision_are_transactions_of_their_own() -> None:
     """NOT VALID and VALIDATE in one transaction are an error; with a commit between, they pass."""
     add = "ALTER TABLE t ADD CONSTRAINT c CHECK (n > 0) NOT VALID"

@@ -328,3 +328,19 @@ def test_a_suppression_of_what_the_server_lacks_counts(place: Place) -> None:
         "installed on Friday"
     ]
     assert "type-missing" in found(findings, "unused-suppression")[0].message
+
+
+def test_a_check_of_the_database_proves_not_null_once_it_is_validated(place: Place) -> None:
+    """It may have been validated by an earlier `up`; one that is NOT VALID proves nothing."""
+    place.execute(
+        'CREATE TABLE t (id int, "Odd 💥" text, b int)',
+        'ALTER TABLE t ADD CONSTRAINT "c c" CHECK ("Odd 💥" IS NOT NULL)',
+        "ALTER TABLE t ADD CONSTRAINT d CHECK (b IS NOT NULL) NOT VALID",
+    )
+    odd, other = 'ALTER TABLE t ALTER "Odd 💥" SET NOT NULL', "ALTER TABLE t ALTER b SET NOT NULL"
+    validate = "ALTER TABLE t VALIDATE CONSTRAINT d"
+    slow = [("error", "adding-not-nullable-field")]
+
+    assert rules(look(chain(odd), place=place)) == []
+    assert rules(look(chain(other), place=place)) == slow
+    assert rules(look(chain(validate, other), place=place)) == []

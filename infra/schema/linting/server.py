@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from infra.schema.linting.trees import Name
     from infra.schema.model import History
 
-__all__ = ["Default", "Server", "ask"]
+__all__ = ["Check", "Default", "Server", "ask"]
 
 # All of it from catalogs that everybody may read.
 _TYPES = """
@@ -42,6 +42,32 @@ CROSS JOIN LATERAL pg_catalog.aclexplode(d.defaclacl) a
 WHERE d.defaclobjtype = 'r'
 """
 
+_CHECKS = """
+SELECT n.nspname, c.relname, k.conname, k.convalidated,
+       pg_catalog.pg_get_expr(k.conbin, k.conrelid) AS expression
+FROM pg_catalog.pg_constraint k
+JOIN pg_catalog.pg_class c ON c.oid = k.conrelid
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE k.contype = 'c' AND pg_catalog.pg_get_expr(k.conbin, k.conrelid) LIKE '%IS NOT NULL%'
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """A check that says of columns that they are not NULL.
+
+    Attributes:
+        table: Its table.
+        name: Its own name.
+        expression: What it says, in SQL.
+        valid: Whether all rows are known to be as it says.
+    """
+
+    table: Name
+    name: str
+    expression: str
+    valid: bool
+
 
 @dataclass(frozen=True, kw_only=True)
 class Default:
@@ -69,6 +95,7 @@ class Server:
         roles: Whether each role is a superuser.
         members: The roles that each role is a member of.
         defaults: The default privileges on tables.
+        checks: The checks that say of columns that they are not NULL.
     """
 
     types: frozenset[Name] = frozenset()
@@ -77,6 +104,7 @@ class Server:
     roles: Mapping[str, bool] = field(default_factory=dict)
     members: Mapping[str, frozenset[str]] = field(default_factory=dict)
     defaults: tuple[Default, ...] = ()
+    checks: tuple[Check, ...] = ()
 
 
 def ask(history: History, url: str, *, types: Iterable[str], extensions: Iterable[str]) -> Server:
@@ -108,6 +136,15 @@ def ask(history: History, url: str, *, types: Iterable[str], extensions: Iterabl
             defaults=tuple(
                 Default(owner=row["owner"], schema=row["schema"], grantee=row["grantee"])
                 for row in await connection.fetch(_DEFAULTS)
+            ),
+            checks=tuple(
+                Check(
+                    table=(row["nspname"], row["relname"]),
+                    name=row["conname"],
+                    expression=row["expression"],
+                    valid=row["convalidated"],
+                )
+                for row in await connection.fetch(_CHECKS)
             ),
         )
 
