@@ -142,10 +142,32 @@ def test_text_stays_inside_its_box(page: Path, tmp_path: Path) -> None:
       });
       document.title = 'outside: ' + JSON.stringify(out);
     </script></body>"""
-    measured = tmp_path / "measured.html"
+    assert "<title>outside: []</title>" in _measured(page, tmp_path, script)
+
+
+@pytest.mark.parametrize(("width", "shown"), [(420, "block"), (1240, "table-row")])
+def test_a_narrow_window_has_a_block_for_each_revision(
+    page: Path, tmp_path: Path, width: int, shown: str
+) -> None:
+    """There, five columns would be of letters; nothing is wider than the window either way."""
+    script = """<script>
+      const lines = [...document.querySelectorAll('table.revisions tbody tr')];
+      const shown = new Set(lines.map(line => getComputedStyle(line).display));
+      const narrow = [...document.querySelectorAll('table.revisions td')].filter(
+        cell => cell.clientWidth < 80).length;
+      const root = document.documentElement;
+      document.title = [...shown, narrow, root.scrollWidth <= root.clientWidth].join();
+    </script></body>"""
+    made = _measured(page, tmp_path, script, f"--window-size={width},900")
+    assert f"<title>{shown},0,true</title>" in made
+
+
+def _measured(page: Path, folder: Path, script: str, *flags: str) -> str:
+    """Give what the browser makes of a page with a script in it."""
+    measured = folder / "measured.html"
     text = re.sub(r"<meta http-equiv[^>]*>", "", page.read_text(encoding="utf-8"))
     measured.write_text(text.replace("</body>", script), encoding="utf-8")
-    assert "<title>outside: []</title>" in _browse(measured, tmp_path, "--dump-dom")
+    return _browse(measured, folder, "--dump-dom", *flags)
 
 
 def _asked(page: Path, folder: Path) -> set[str]:

@@ -76,7 +76,8 @@ def _table(report: Report) -> Iterator[str]:
     yield f"<thead><tr>{''.join(f'<th>{title}</th>' for title in rows.HEAD)}</tr></thead>"
     yield "<tbody>"
     for number, row in enumerate(report.rows, 1):
-        yield f"<tr>{_what(number, row)}{''.join(map(_cell, row.cells))}</tr>"
+        cells = "".join(map(_cell, rows.HEAD[1:], row.cells))
+        yield f"<tr>{_what(number, row)}{cells}</tr>"
     yield "</tbody></table></div>"
 
 
@@ -86,8 +87,9 @@ def _what(number: int, row: Row) -> str:
     return f"<td>{name}<br>{_text(row.message)}<div>{marks}</div></td>"
 
 
-def _cell(cell: Cell) -> str:
-    return f'<td class="{cell.tone}">{"<br>".join(map(_text, cell.lines))}</td>'
+def _cell(title: str, cell: Cell) -> str:
+    said = "<br>".join(map(_text, cell.lines))
+    return f'<td class="{cell.tone}" data-title="{title}"><div>{said}</div></td>'
 
 
 def _section(section: Section) -> str:
