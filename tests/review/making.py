@@ -74,7 +74,7 @@ def stage(case: Case, server: PostgresServer, root: Path) -> Iterator[Stage]:
 
 
 _MASKS = (
-    (re.compile(r"\b\d[\d.,]*\s?(?:µs|ms|s|min|h)\b"), "TIME"),
+    (re.compile(r"\b(?:under )?\d[\d.,]*\s?(?:µs|ms|s|min|h)\b"), "TIME"),
     (re.compile(r"\b\d[\d.,]*\s?(?:bytes|byte|B|kB|KB|KiB|MB|MiB|GB|GiB)\b"), "SIZE"),
     (re.compile(r"\b[0-9a-f]{64}\b"), "DIGEST"),
 )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.schema import history, node, plan, rehearse
-from infra.schema.errors import HistoryError
+from infra.schema.errors import HistoryError, RehearsalError
 from infra.schema.model import Policy
 from infra.schema.options import Options
 from tests.review.cases import Case
@@ -102,6 +102,75 @@ def test_a_revision_that_sleeps_for_ever_is_ended(
     assert where in seen.failure
     assert time.monotonic() - begin < 60
     assert _servers() <= before
+
+
+@pytest.mark.parametrize(
+    ("limit", "where"), [("1ms", "while the throwaway server was made"), ("6s", "made up")]
+)
+def test_the_deadline_holds_before_the_first_revision_too(
+    postgres_server: PostgresServer, tmp_path: Path, limit: str, where: str
+) -> None:
+    """What takes too long is told, be it the server, the remaking or the rows."""
+    before = _servers()
+    case = Case(says="x", up="op.execute('SELECT 1')")
+    with stage(case, postgres_server, tmp_path) as made:
+        if where == "made up":  # a check that takes its time for each row
+            made.live.execute(
+                "CREATE FUNCTION slow(int) RETURNS boolean LANGUAGE plpgsql AS"
+                " 'BEGIN PERFORM pg_sleep(5); RETURN true; END'",
+                "CREATE TABLE slowly (id int CHECK (slow(id)))",
+            )
+        begin = time.monotonic()
+        with pytest.raises(RehearsalError, match=f"ended after {limit} while .*{where}"):
+            made.review(rehearse_timeout=limit, rehearse_rows="1000")
+
+    assert time.monotonic() - begin < 60
+    assert _servers() <= before
+
+
+def test_a_way_back_that_never_ends_is_told(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """At the deadline, with its statement; what was seen before is kept."""
+    case = Case(says="x", up="op.execute('SELECT 1')", down="op.execute('SELECT pg_sleep(3600)')")
+    with stage(case, postgres_server, tmp_path) as made:
+        seen = _rehearsed(made, rehearse_timeout="20s")
+
+    assert seen.failure == ""
+    assert seen.unreturned == (
+        "the downgrade of 2b did not end in time, in revision 2b, statement 1:"
+        " SELECT pg_sleep(3600)"
+    )
+
+
+def test_a_program_that_is_left_running_holds_nobody_up(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """A revision that starts one, and forgets it, is finished when it is itself."""
+    up = "import subprocess\nforgotten = subprocess.Popen(['sleep', '45'])"
+    with stage(Case(says="x", up=up), postgres_server, tmp_path) as made:
+        begin = time.monotonic()
+        seen = _rehearsed(made)
+
+    assert seen.failure == ""
+    assert time.monotonic() - begin < 40
+
+
+def test_what_a_revision_waits_for_ends_with_it(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """At the deadline the programs that it has started end too."""
+    mark = f"3600.{os.getpid()}"
+    up = f"import subprocess\nsubprocess.run(['sleep', '{mark}'])"
+    with stage(Case(says="x", up=up), postgres_server, tmp_path) as made:
+        seen = _rehearsed(made, rehearse_timeout="15s")
+
+    assert "ended after 15s in revision 2b, which runs live" in seen.failure
+    assert not [
+        process
+        for process in Path("/proc").glob("[0-9]*/cmdline")
+        if mark.encode() in process.read_bytes()
+    ]
 
 
 def test_an_extension_that_is_missing_is_named(

@@ -150,8 +150,8 @@ def _steps() -> tuple[Step, ...]:
     )
 
 
-def _held(mode: str, relation: str, seconds: float, statement: int = 1) -> Held:
-    return Held(mode=mode, relation=relation, seconds=seconds, statement=statement)
+def _held(mode: str, relation: str, seconds: float, statement: int = 1, **more: Any) -> Held:
+    return Held(mode=mode, relation=relation, seconds=seconds, statement=statement, **more)
 
 
 def _ran() -> tuple[Rehearsed, ...]:

@@ -58,7 +58,7 @@ _FORMS = {"markdown": _read, "terminal": _printed, "page": _shown}
         "pulumi config set groundwork:approved_plan " + (reviews.full().plan or plan()).digest,
         "83c01ef4c8fc",
         "longer numbers for taxes, and an address for mail",
-        "AccessExclusiveLock on app.clients, 3.2 s",
+        "AccessExclusiveLock on app.clients (about 1.2 million rows),",
         "ShareUpdateExclusiveLock on app.clients, 1.1 s (by the manual)",
         "table app.faxes with 48210 rows",
         "1 error, 1 warning, 1 note, 1 let pass",

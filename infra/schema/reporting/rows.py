@@ -74,17 +74,17 @@ def _row(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding])
         revision=words.line(step.revision),
         message=words.cut(step.message, 120),
         marks=tuple(filter(None, marks)),
-        locks=_locks(step, ran),
+        locks=_locks(step, ran, rehearsal.rows if rehearsal else {}),
         destroys=_destroys(step, rehearsal),
         time=_time(ran, rehearsal),
         back=_back(step, rehearsal, losing),
     )
 
 
-def _locks(step: Step, ran: Rehearsed | None) -> Cell:
+def _locks(step: Step, ran: Rehearsed | None, real: Mapping[str, int]) -> Cell:
     if ran is not None and not (ran.failure and not ran.locks):
         held = ran.locks
-        said = [_held(lock) for lock in held]
+        said = [_held(lock, real) for lock in held]
         bad = any(strong(lock.mode) and lock.seconds >= LONG_LOCK for lock in held)
     elif step.script.live:
         return Cell(lines=("not known: runs live",), tone="bad")
@@ -98,9 +98,12 @@ def _locks(step: Step, ran: Rehearsed | None) -> Cell:
     return Cell(lines=tuple(map(words.line, lines)), tone="bad" if bad else "")
 
 
-def _held(lock: Held) -> str:
+def _held(lock: Held, real: Mapping[str, int]) -> str:
     manual = " (by the manual)" if lock.by == "manual" else ""
-    return f"{lock.mode} on {lock.relation}, {words.seconds(lock.seconds)}{manual}"
+    # How long it is held for real depends on them, and nobody else tells how many there are.
+    rows = real.get(lock.relation, 0) if strong(lock.mode) else 0
+    about = f" ({words.about(rows)})" if rows else ""
+    return f"{lock.mode} on {lock.relation}{about}, {words.seconds(lock.seconds)}{manual}"
 
 
 def destroyed(step: Step, rehearsal: Rehearsal | None) -> tuple[str, ...]:

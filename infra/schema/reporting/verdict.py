@@ -69,7 +69,7 @@ def _ready(plan: Plan, rehearsal: Rehearsal | None, table: tuple[Row, ...]) -> s
         return f"nothing to do: at {words.joined(plan.after) or 'base'}"
     said = _count(plan)
     if plan.steps and rehearsal:
-        said += f", {_time(rehearsal)} in rehearsal, {_back(table)}"
+        said += f", {_time(rehearsal)}, {_back(table)}"
     elif plan.steps:
         said += ", not rehearsed"
     return f"ready: {said}"
@@ -86,7 +86,7 @@ def _for_whom(plan: Plan, rehearsal: Rehearsal | None) -> tuple[str, ...]:
     """Say what would run, where the verdict itself says what is wrong with it."""
     if not plan.steps and not plan.stamp:
         return ()
-    time = f", {_time(rehearsal)} in rehearsal" if rehearsal else ""
+    time = f", {_time(rehearsal)}" if rehearsal else ""
     return (f"{_count(plan)}{time}",)
 
 
@@ -104,7 +104,10 @@ def _count(plan: Plan) -> str:
 
 
 def _time(rehearsal: Rehearsal) -> str:
-    return f"about {words.seconds(sum(step.seconds for step in rehearsal.steps))}"
+    """Say how long it took, and that the real tables have rows where these had none."""
+    without = any(rehearsal.rows.values()) and not any(rehearsal.generated.values())
+    taken = words.seconds(sum(step.seconds for step in rehearsal.steps))
+    return f"about {taken} in rehearsal{' without rows' if without else ''}"
 
 
 def _reasons(review: Review, plan: Plan, table: tuple[Row, ...]) -> Iterator[str]:
