@@ -149,7 +149,8 @@ def review(place: Place, seen: Look, *, say: Say, rehearsed: bool) -> Review:
     options, made = place.options, seen.plan
     if made is None:
         return Review(stack=place.stack, unplanned=seen.unseen, lint=options.lint)
-    rehearsal = _rehearse(place, seen.history, seen.live, made, say) if rehearsed else None
+    old = _released(place, seen.history, made)
+    rehearsal = _rehearse(place, seen, made, old, say) if rehearsed else None
     findings = _lint(place, seen, made, rehearsal)
     # An update has no rehearsal to know the SQL of live revisions from: it refuses without.
     errors = sorted({each.rule for each in _refusing(place, seen, made)})
@@ -163,26 +164,36 @@ def review(place: Place, seen: Look, *, say: Say, rehearsed: bool) -> Review:
         rehearsal=rehearsal,
         refuses=tuple(refuses),
         lint=options.lint,
+        released=old,
     )
 
 
+def _released(place: Place, files: History, made: Plan) -> tuple[str, ...]:
+    """List the revisions of a plan whose files the previous release has, where `since` says it."""
+    if not place.options.since or not made.steps:
+        return ()
+    from infra.schema.linting import released  # noqa: PLC0415 - at head nobody asks git
+
+    old = released.history_files(files, place.folder, place.options.since)
+    up = (step.revision for step in made.steps if step.direction == "up")
+    return tuple(revision for revision in up if revision in old)
+
+
 def _rehearse(
-    place: Place, files: History, there: Live | None, made: Plan, say: Say
+    place: Place, seen: Look, made: Plan, old: tuple[str, ...], say: Say
 ) -> Rehearsal | None:
     if not made.steps:
         return None
     from infra.schema import rehearse  # noqa: PLC0415 - it runs servers, for those who want it
-    from infra.schema.linting import released  # noqa: PLC0415 - at head nobody asks git
 
-    since = place.options.since
     terms = rehearse.Terms(
         folder=place.folder,
         url=place.url,
         options=place.options,
         binaries=place.binaries,
-        released=released.history_files(files, place.folder, since) if since else (),
+        released=old,
     )
-    return rehearse.rehearse(made, files, there, terms, say=say)
+    return rehearse.rehearse(made, seen.history, seen.live, terms, say=say)
 
 
 def _lint(

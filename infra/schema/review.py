@@ -205,6 +205,7 @@ class Review:
         rehearsal: What a rehearsal saw; None where there was none.
         refuses: Why `up` would refuse to run this, a line each.
         lint: The stack's `lint`: "off", "report" or "refuse".
+        released: The revisions of the plan that the previous release has: history to a reader.
     """
 
     stack: str = ""
@@ -214,3 +215,4 @@ class Review:
     rehearsal: Rehearsal | None = None
     refuses: tuple[str, ...] = ()
     lint: str = "report"
+    released: tuple[str, ...] = ()

@@ -291,6 +291,33 @@ def test_times_that_are_of_other_statements_are_not_shown_beside_the_plan() -> N
     assert "statement 1 of 1\n" in text
 
 
+def test_what_the_previous_release_has_makes_room_for_what_is_new() -> None:
+    """Its SQL comes last and is cut first; what it destroys is told all the same."""
+    old = [step(f"old{n}", f"SELECT {n} -- {'x' * 900}", undo=script()) for n in range(120)]
+    loses = replace(old[1], loses=("table kept",))
+    found = review(
+        plan(*old[:1], loses, *old[2:], step("new", "SELECT 'of new'")),
+        released=tuple(each.revision for each in old),
+    )
+    document = report.markdown(found)
+    assert "look closely: destroys data in 1 revision" in document
+    assert "1 new revision to apply" in document
+    assert "120 revisions that the previous release has already would run too" in document
+    rows = [line for line in document.splitlines() if re.match(r"\| \d", line)]
+    assert [("old1<" in line, "new<" in line) for line in rows] == [(True, False), (False, True)]
+    assert "SELECT 'of new'" in document
+    assert document.index("SELECT 'of new'") < document.index("SELECT 0 --")
+    assert "SQL that the previous release has already: " in document.partition("Cut to fit")[2]
+    assert all(f"SELECT {n} --" in report.page(found) for n in range(120))
+
+
+def test_a_change_without_a_revision_says_so() -> None:
+    """A new database gets all that there is, and a reader has nothing to look at."""
+    found = review(plan(step("old"), step("older")), released=("old", "older"))
+    assert report.verdict(found) == "ready: no new revision, not rehearsed"
+    assert "| Revision |" not in report.markdown(found)
+
+
 def test_what_nobody_reached_is_not_told_as_done() -> None:
     """After a revision that failed the others have no time, and say why."""
     failed = replace(_FINE, failure="no")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from infra.schema import view
+from infra.schema.model import Plan
 from infra.schema.reporting import compared, details, drawing, erd, returning, rows, words
 from infra.schema.reporting.content import Drawing, Report, Said, Section
 from infra.schema.reporting.verdict import SIGNS, verdict
@@ -23,7 +25,7 @@ _WIDTH = 300
 
 def report(review: Review) -> Report:
     """Decide what a report says; the order of its sections is that of reading."""
-    table = rows.table(review)
+    table = _table(review)
     mood, line, reasons = verdict(review, table)
     plan = review.plan
     failed = review.rehearsal is not None and bool(review.rehearsal.failure)
@@ -40,6 +42,42 @@ def report(review: Review) -> Report:
     )
 
 
+def _table(review: Review) -> tuple[Row, ...]:
+    """Give the rows of what is new, and of what a reader must not miss of the rest."""
+    return tuple(
+        row
+        for row in rows.table(review)
+        if row.revision not in map(words.line, review.released) or rows.alarming(row)
+    )
+
+
+def _told(review: Review, table: tuple[Row, ...]) -> tuple[Plan, Rehearsal | None]:
+    """Leave out of the details what is not in the table: history, which has a section of its own.
+
+    Long ago somebody has read it; what is new must not be cut for it.
+    """
+    told = {row.revision for row in table}
+    plan, rehearsal = review.plan or Plan(), review.rehearsal
+    if rehearsal:
+        steps, back = (
+            tuple(each for each in way if words.line(each.revision) in told)
+            for way in (rehearsal.steps, rehearsal.back)
+        )
+        rehearsal = replace(rehearsal, steps=steps, back=back)
+    steps_ = tuple(step for step in plan.steps if words.line(step.revision) in told)
+    return replace(plan, steps=steps_), rehearsal
+
+
+def _before(review: Review, table: tuple[Row, ...]) -> Section | None:
+    """Give the SQL of what is not in the table."""
+    if review.plan is None:
+        return None
+    told = {row.revision for row in table}
+    steps = tuple(step for step in review.plan.steps if words.line(step.revision) not in told)
+    found = details.sql(replace(review.plan, steps=steps), review.rehearsal)
+    return found and replace(found, title="SQL that the previous release has already", keep=-1)
+
+
 def _sections(
     review: Review, table: tuple[Row, ...], reasons: tuple[str, ...]
 ) -> Iterator[Section]:
@@ -52,16 +90,23 @@ def _sections(
     ]
     if plan:
         refused = bool(review.refuses) or bool(rehearsal and rehearsal.failure)
+        told, seen = _told(review, table)
         found += [
-            details.sql(plan, rehearsal),
-            details.locks(plan, rehearsal),
-            returning.way_back(plan, rehearsal, table, refused=refused),
+            details.sql(told, seen),
+            details.locks(told, seen),
+            returning.way_back(told, seen, table, refused=refused),
             details.drift(plan),
             details.models(rehearsal),
             details.notes(review, plan),
-            returning.way_back_sql(plan),
+            returning.way_back_sql(told),
         ]
     yield from filter(None, found)
+    yield from _schema(rehearsal if table else None)
+    yield from filter(None, [_before(review, table)])
+
+
+def _schema(rehearsal: Rehearsal | None) -> Iterator[Section]:
+    """Show what becomes of the schema."""
     if rehearsal and rehearsal.after is not None:
         before_and_after = compared.before_and_after(rehearsal.before, rehearsal.after)
         yield from filter(None, [before_and_after, _diagram(rehearsal)])

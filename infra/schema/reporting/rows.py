@@ -14,7 +14,16 @@ if TYPE_CHECKING:
     from infra.schema.reporting.content import Tone
     from infra.schema.review import Finding, Held, Rehearsal, Rehearsed, Review
 
-__all__ = ["HEAD", "LONG_LOCK", "LOSES_DATA", "destroyed", "strong", "table", "waits"]
+__all__ = [
+    "HEAD",
+    "LONG_LOCK",
+    "LOSES_DATA",
+    "alarming",
+    "destroyed",
+    "strong",
+    "table",
+    "waits",
+]
 
 HEAD = ("Revision", "Locks", "Destroys", "Rehearsed", "Way back")
 
@@ -60,6 +69,11 @@ def table(review: Review) -> tuple[Row, ...]:
         return ()
     losing = {each.revision: each for each in review.findings if each.rule == LOSES_DATA}
     return tuple(_row(step, review.rehearsal, losing) for step in review.plan.steps)
+
+
+def alarming(row: Row) -> bool:
+    """Tell whether a reader must know of a revision although an earlier release has it."""
+    return any(cell.tone == "bad" for cell in (row.locks, row.destroys, row.time))
 
 
 def _row(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding]) -> Row:

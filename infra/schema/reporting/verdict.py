@@ -31,15 +31,16 @@ def verdict(review: Review, table: tuple[Row, ...]) -> tuple[Mood, str, tuple[st
         why = review.unplanned or "no plan was made"
         return "unknown", words.cut(f"{view.BLIND}: {why}", _WIDTH), _lines(why)
     if rehearsal and rehearsal.failure:
-        return "stop", _failed(plan, rehearsal), review.refuses
+        return "stop", _failed(plan, rehearsal), (*review.refuses, *_before(review))
     if review.refuses:
         more = len(review.refuses) - 1
         said = f"refused: {words.cut(review.refuses[0], _WIDTH)}"
-        return "stop", said + (f" (and {more:,} more)" if more else ""), review.refuses
+        said += f" (and {more:,} more)" if more else ""
+        return "stop", said, (*review.refuses, *_before(review))
     reasons = tuple(_reasons(review, plan, table))
     if reasons:
-        return "look", f"look closely: {'; '.join(reasons)}", _for_whom(plan, rehearsal)
-    return "fine", _ready(plan, rehearsal, table), ()
+        return "look", f"look closely: {'; '.join(reasons)}", _for_whom(review, plan)
+    return "fine", _ready(review, plan, table), _before(review)
 
 
 def _lines(text: str) -> tuple[str, ...]:
@@ -64,12 +65,12 @@ def _failed(plan: Plan, rehearsal: Rehearsal) -> str:
     return words.cut(f"fails in rehearsal: {said}", _WIDTH)
 
 
-def _ready(plan: Plan, rehearsal: Rehearsal | None, table: tuple[Row, ...]) -> str:
+def _ready(review: Review, plan: Plan, table: tuple[Row, ...]) -> str:
     if not plan.steps and not plan.stamp:
         return f"nothing to do: at {words.joined(plan.after) or 'base'}"
-    said = _count(plan)
+    said, rehearsal = _count(review, plan), review.rehearsal
     if plan.steps and rehearsal:
-        said += f", {_time(rehearsal)}, {_back(table)}"
+        said += f", {_time(review, rehearsal)}{f', {_back(table)}' if table else ''}"
     elif plan.steps:
         said += ", not rehearsed"
     return f"ready: {said}"
@@ -82,31 +83,41 @@ def _back(table: tuple[Row, ...]) -> str:
     return f"{said}, which loses data in {losing:,}" if losing else said
 
 
-def _for_whom(plan: Plan, rehearsal: Rehearsal | None) -> tuple[str, ...]:
+def _for_whom(review: Review, plan: Plan) -> tuple[str, ...]:
     """Say what would run, where the verdict itself says what is wrong with it."""
     if not plan.steps and not plan.stamp:
         return ()
-    time = f", {_time(rehearsal)}" if rehearsal else ""
-    return (f"{_count(plan)}{time}",)
+    time = f", {_time(review, review.rehearsal)}" if review.rehearsal else ""
+    return (f"{_count(review, plan)}{time}", *_before(review))
 
 
-def _count(plan: Plan) -> str:
+def _before(review: Review) -> tuple[str, ...]:
+    """Say where those are that the table leaves out."""
+    if not review.released:
+        return ()
+    old = words.plural(len(review.released), "revision")
+    return (f"{old} that the previous release has already would run too; their SQL is at the end",)
+
+
+def _count(review: Review, plan: Plan) -> str:
     down = sum(step.direction == "down" for step in plan.steps)
-    up = len(plan.steps) - down
+    up = len(plan.steps) - down - len(review.released)
+    new = "new revision" if review.released else "revision"
     said = [
         f"{words.plural(len(plan.stamp), 'revision')} to adopt without running"
         if plan.stamp
         else "",
         f"{words.plural(down, 'revision')} to take back" if down else "",
-        f"{words.plural(up, 'revision')} to apply" if up else "",
+        f"{words.plural(up, new)} to apply" if up else "",
     ]
-    return ", ".join(filter(None, said))
+    return ", ".join(filter(None, said)) or "no new revision"
 
 
-def _time(rehearsal: Rehearsal) -> str:
-    """Say how long it took, and that the real tables have rows where these had none."""
+def _time(review: Review, rehearsal: Rehearsal) -> str:
+    """Say how long what is new took, and that the real tables have rows where these had none."""
     without = any(rehearsal.rows.values()) and not any(rehearsal.generated.values())
-    taken = words.seconds(sum(step.seconds for step in rehearsal.steps))
+    new = [step for step in rehearsal.steps if step.revision not in review.released]
+    taken = words.seconds(sum(step.seconds for step in new or rehearsal.steps))
     return f"about {taken} in rehearsal{' without rows' if without else ''}"
 
 
