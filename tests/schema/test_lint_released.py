@@ -207,6 +207,27 @@ def test_an_old_file_is_known_by_its_path(files: Files) -> None:
     assert look(other.read(), folder=other.folder, since="v1") != ()
 
 
+def test_a_folder_that_was_moved_since_is_found_where_it_was(files: Files) -> None:
+    """Its revisions are history, and its models those of then; an edited file is a new one."""
+    files.add("bbb2", "aaa1", "CREATE INDEX i ON people (id)")
+    files.commit("v2")
+    moved = files.repository / "svc" / "a new place"
+    moved.parent.mkdir()
+    git(files.repository, "mv", files.folder.name, str(moved))
+    files = Files(files.repository, moved)
+    files.models("")
+    files.add("ccc3", "bbb2", 'ALTER TABLE people DROP COLUMN "E Mail 💥"')
+    read = files.read()
+
+    findings = look(read, folder=moved, since="v2")
+    assert {each.revision for each in findings} == {"ccc3"}
+    assert [each.rule for each in found(findings, *_USED)] == ["column-still-used"]
+
+    files.add("bbb2", "aaa1", "CREATE INDEX i ON people (id); SELECT 1")
+    edited = look(files.read(), folder=moved, since="v2")
+    assert "bbb2" in {each.revision for each in edited}
+
+
 @pytest.mark.parametrize("since", ["main", "v1", "HEAD", "v1^{commit}"])
 def test_since_may_be_a_branch_a_tag_or_a_commit(files: Files, since: str) -> None:
     """As git names them, also from a folder that was not named from its root."""

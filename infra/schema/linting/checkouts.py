@@ -6,6 +6,7 @@ import os
 import subprocess
 import tarfile
 import tempfile
+from collections import Counter
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from infra.schema.linting.errors import LintError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["commit", "files", "repository", "unpacked"]
+__all__ = ["commit", "files", "former", "renamed", "repository", "unpacked"]
 
 _SECONDS = 120.0
 # Set where this runs inside of a git hook, and then about another place than the one we name.
@@ -63,6 +64,41 @@ def files(folder: Path, commit_: str) -> frozenset[Path]:
     top = repository(folder)
     listed = _git(folder, "ls-tree", "-r", "-z", "--name-only", "--full-tree", commit_)
     return frozenset(top / os.fsdecode(name) for name in listed.split(b"\0") if name)
+
+
+def renamed(folder: Path, commit_: str) -> dict[Path, Path]:
+    """Give what each file was called in a commit that was only renamed or moved since.
+
+    Files that git does not know yet are left out, and those that were edited as well.
+
+    Raises:
+        LintError: Git failed; the message is the end of a sentence.
+    """
+    top = repository(folder)
+    asked = ("--name-status", "-z", "--no-relative", "--find-renames=100%", "--diff-filter=R")
+    told = [os.fsdecode(each) for each in _git(folder, "diff", *asked, commit_, "--").split(b"\0")]
+    return {top / new: top / old for old, new in zip(told[1::3], told[2::3], strict=False)}
+
+
+def former(folder: Path, commit_: str) -> Path:
+    """Give where a folder was in a commit, from the root of the repository.
+
+    Raises:
+        LintError: Git failed; the message is the end of a sentence.
+    """
+    top = repository(folder)
+    there = files(folder, commit_)
+    if any(file.is_relative_to(folder) for file in there):
+        return folder.relative_to(top)
+    moved = Counter(
+        Path(*old.parts[: -len(inside.parts)])
+        for new, old in renamed(folder, commit_).items()
+        if new.is_relative_to(folder)
+        for inside in [new.relative_to(folder)]
+        if old.parts[-len(inside.parts) :] == inside.parts
+    )
+    home = moved.most_common(1)[0][0] if moved else folder
+    return home.relative_to(top)
 
 
 @contextmanager

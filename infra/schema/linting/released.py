@@ -33,6 +33,8 @@ _ADVICE = "Release code that does without it first; drop or rename it with the r
 def history_files(history: History, folder: Path, since: str) -> frozenset[str]:
     """List the revisions whose files a commit has already, whatever stands in them.
 
+    By their path; or where they were moved, as they are.
+
     Args:
         history: What the files say now.
         folder: As it was compiled.
@@ -44,7 +46,8 @@ def history_files(history: History, folder: Path, since: str) -> frozenset[str]:
     from infra.schema.rendering import directory  # noqa: PLC0415 - only where there is a `since`
 
     try:
-        old = checkouts.files(folder, checkouts.commit(folder, since))
+        commit = checkouts.commit(folder, since)
+        old = checkouts.files(folder, commit) | checkouts.renamed(folder, commit).keys()
     except LintError as exc:
         raise LintError(
             f"since is {since!r}, and what it holds can't be told: {exc or 'git failed'}. Nothing"
@@ -148,7 +151,7 @@ def _models(folder: Path, release: str, variable: str) -> tuple[Mapping[str, tup
 @lru_cache(maxsize=8)
 def _loaded(folder: Path, commit: str, variable: str) -> Mapping[str, tuple[str, ...]]:
     """Compile the project as it was, and give its models; a commit never changes."""
-    inside = folder.relative_to(checkouts.repository(folder))
+    inside = checkouts.former(folder, commit)
     with checkouts.unpacked(folder, commit) as root:
         try:
             found = histories.read(root / inside, variable=variable, keep=False)
