@@ -177,7 +177,8 @@ def findings(found: Sequence[Finding]) -> str:
     lines = []
     for each in found:
         why = f" (let pass: {each.suppressed})" if each.suppressed else ""
-        lines.append(f"{each.level}: {each.revision} {each.rule}: {each.message}{why}")
+        where = f"{each.revision} " if each.revision else ""
+        lines.append(f"{each.level}: {where}{each.rule}: {each.message}{why}")
         lines += [f"    {each.help}"] if each.help and not each.suppressed else []
     return "\n".join(lines) or "nothing found"
 

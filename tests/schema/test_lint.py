@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from infra.schema import history, lint, plan
+from infra.schema import history, lint, plan, view
 from infra.schema.linting import levels, squawk
 from infra.schema.linting.errors import LintError
 from infra.schema.model import Catalog, Live, Policy, Revision, Script
@@ -257,6 +257,7 @@ def test_levels_are_the_configurations() -> None:
 
     assert rules(findings) == [("error", "ban-set-default"), ("warning", "unknown-rule")]
     assert "no-such" in found(findings, "unknown-rule")[0].message
+    assert "warning: unknown-rule: " in view.findings(findings)  # it is about no revision
     assert found(findings, "ban-drop-table")[0].level == "note"
 
 

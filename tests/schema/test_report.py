@@ -337,6 +337,7 @@ def test_a_report_of_a_stack_begins_with_its_mark() -> None:
     assert odd.count("--") == 2
     assert re.fullmatch(r"<!-- groundwork: \S+ -->", odd)
     assert report.marker("a-b") != report.marker("a--b")
+    assert report.marker("") == "<!-- groundwork: schema -->"
 
 
 def test_secrets_stay_out() -> None:

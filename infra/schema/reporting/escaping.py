@@ -60,8 +60,12 @@ def fenced(code: str, language: str) -> str:
 
 
 def marker(stack: str) -> str:
-    """Give the first line, by which whoever posts a report finds the one of the same stack."""
-    safe = quote(stack[:_STACK], safe="/").replace("--", "-%2D")  # two would end the comment
+    """Give the first line, by which whoever posts a report finds the one of the same stack.
+
+    A report without a stack, of the command line, has a mark as well.
+    """
+    safe = quote(stack[:_STACK] or "schema", safe="/")
+    safe = safe.replace("--", "-%2D")  # two would end the comment
     return f"<!-- groundwork: {safe} -->"
 
 
