@@ -50,7 +50,7 @@ def _commands() -> list[str]:
 
 def test_the_scripts_can_be_started() -> None:
     """Both are executable, and tell how they are used."""
-    assert {path.name for path in _SCRIPTS} == {"preview", "comment", "run", "docker"}
+    assert {path.name for path in _SCRIPTS} == {"preview", "comment", "run", "docker", "browser"}
     for path in _SCRIPTS:
         assert path.stat().st_mode & 0o111 == 0o111, path
     for name in ("preview", "comment"):
@@ -125,6 +125,8 @@ def test_a_fork_is_previewed_on_a_stack_of_its_own() -> None:
     assert preview["env"]["GROUNDWORK_STACK"].startswith("${{ env.OWN == 'true' && ")
     assert preview["env"]["GROUNDWORK_STACK"].endswith(" || 'dev' }}")
     assert preview["env"]["PULUMI_BACKEND_URL"].startswith("${{ env.OWN == 'true' && ")
+    own = _workflow()["jobs"]["preview"]["env"]["OWN"]
+    assert "head.repo.full_name == github.repository && github.actor != 'dependabot[bot]'" in own
 
 
 def test_gitlabs_file_is_a_job() -> None:
