@@ -102,6 +102,11 @@ class _Seen:
         return tuple(each for each, _ in self.way if not each.history)
 
     @property
+    def first(self) -> bool:
+        """Whether nothing that is pending has run elsewhere."""
+        return not any(each.history for each, _ in self.way)
+
+    @property
     def asked(self) -> bool:
         """Whether there is a server to ask."""
         return self.live is not None and self.url is not None
@@ -144,6 +149,8 @@ class _Seen:
         if moment is None:
             return False
         at_once = {
+            "ban-drop-extension": lambda: self.first and quick.unknown_before(moment, self.live),
+            "ban-drop-function": lambda: self.first and quick.unknown_before(moment, self.live),
             "adding-not-nullable-field": lambda: moment.statement.number in self.proven,
             "changing-column-type": lambda: widening.only(moment, self.live),
             "require-concurrent-index-creation": lambda: quick.only_parent(moment, self.live),

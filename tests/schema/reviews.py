@@ -145,7 +145,7 @@ def _steps() -> tuple[Step, ...]:
             "ALTER TABLE app.clients DROP COLUMN fax",
             message="no more faxes",
             undo=Script(absent=True, live="line 31 raises NotImplementedError: they are gone"),
-            loses=("table app.faxes with 48210 rows", "column app.clients.fax with 1201 rows"),
+            loses=("table app.faxes with 48,210 rows", "column app.clients.fax with 1,201 rows"),
         ),
     )
 

@@ -125,6 +125,20 @@ def test_what_a_check_has_proven_is_set_at_once() -> None:
     assert rules(look(chain(add.replace("AND", "OR"), validate, set_), _LIVE)) == slow
 
 
+def test_a_function_and_an_extension_of_this_plan_may_go_again() -> None:
+    """What the database has is somebody's; so is all in a plan that runs history again."""
+    drop = "DROP FUNCTION app.f(int); DROP PROCEDURE p; DROP EXTENSION pgcrypto"
+    files = chain("CREATE FUNCTION app.f(a int) RETURNS int LANGUAGE sql AS 'SELECT 1'", drop)
+    objects = {"function app.f(integer)": "", 'procedure public."P"()': ""}
+    there = replace(_LIVE, catalog=Catalog(format=1, objects=objects))
+
+    assert rules(look(files)) == rules(look(files, _LIVE)) == []
+    assert rules(look(files, there)) == [("warning", "ban-drop-function")]
+    assert rules(look(files, replace(_LIVE, extensions={"pgcrypto": "public"}))) == [
+        ("warning", "ban-drop-extension")
+    ]
+
+
 def test_an_index_on_only_a_partitioned_table_reads_nothing() -> None:
     """CONCURRENTLY can't be there; its partitions get theirs before."""
     objects = {"table public.p": "table, partitioned by RANGE (a)", "table public.t": "table"}

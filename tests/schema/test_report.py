@@ -60,7 +60,7 @@ _FORMS = {"markdown": _read, "terminal": _printed, "page": _shown}
         "longer numbers for taxes, and an address for mail",
         "AccessExclusiveLock on app.clients (about 1.2 million rows),",
         "ShareUpdateExclusiveLock on app.clients, 1.1 s (by the manual)",
-        "table app.faxes with 48210 rows",
+        "table app.faxes with 48,210 rows",
         "1 error, 1 warning, 1 note, 1 let pass",
         "the release before this one still reads app.clients.fax (revision d1903c6e58fb)",
         "instead: drop it in the release after the one that stops reading it",
@@ -231,6 +231,12 @@ _BACKS = {
         rehearsal(_FINE, returned=(Drift(change="removed", object="table app.x"),)),
         (),
         "**rehearsed, differs**",
+    ),
+    "differs for nothing": (
+        step("b1", "SELECT 1", undo=script()),
+        rehearsal(_FINE, returned=(Drift(change="added", object="table app.x"),)),
+        (),
+        "**its downgrade does nothing**",
     ),
     "fails": (
         step("b1", "SELECT 1"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.linting import trees
+from infra.schema.statements.sentence import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -15,7 +16,14 @@ if TYPE_CHECKING:
     from infra.schema.linting.trees import Name
     from infra.schema.model import Live
 
-__all__ = ["only_parent", "proven"]
+__all__ = ["only_parent", "proven", "unknown_before"]
+
+_ROUTINES = {
+    "OBJECT_AGGREGATE": ("aggregate ",),
+    "OBJECT_FUNCTION": ("function ",),
+    "OBJECT_PROCEDURE": ("procedure ",),
+    "OBJECT_ROUTINE": ("aggregate ", "function ", "procedure "),
+}
 
 
 def proven(
@@ -89,6 +97,35 @@ def only_parent(moment: Moment, live: Live | None) -> bool:
         for kind, fields in moment.statement.nodes
         for table in moment.about[:1]
     )
+
+
+def unknown_before(moment: Moment, live: Live | None) -> bool:
+    """Tell whether functions and extensions that go are none that the database has.
+
+    Then the plan has made them, and nobody uses them yet. Overloads are not told apart.
+    """
+    if live is None:
+        return all(kind == "DropStmt" for kind, _ in moment.statement.nodes)
+    if live.catalog is None:
+        return False
+    for kind, fields in moment.statement.nodes:
+        removed = str(fields.get("removeType"))
+        if kind != "DropStmt" or removed not in {*_ROUTINES, "OBJECT_EXTENSION"}:
+            return False
+        there = set(live.extensions)
+        if removed in _ROUTINES:
+            there = set(_named_alike(live.catalog.objects, _ROUTINES[removed]))
+        if there.intersection(trees.strings(each)[-1] for each in fields.get("objects", ())):
+            return False
+    return True
+
+
+def _named_alike(objects: Iterable[str], kinds: tuple[str, ...]) -> Iterator[str]:
+    for name in objects:
+        kind = next((kind for kind in kinds if name.startswith(kind)), "")
+        read = Sentence(name.removeprefix(kind)).name() if kind else None
+        if read is not None:
+            yield read.key[-1]
 
 
 def _parsed(expression: str) -> Mapping[str, Any] | None:

@@ -38,6 +38,7 @@ _LOCKS = 3  # in a cell; all of them are in the details
 _LOSSES = 6
 
 _REHEARSED = Cell(lines=("rehearsed",), tone="good")
+_NOTHING = Cell(lines=("its downgrade does nothing",), tone="bad")
 
 # What waits for a lock, of that which an application does; PostgreSQL 17, 13.3.1.
 _WAITS = {
@@ -161,6 +162,8 @@ def _back(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding]
     went = next((each for each in _back_of(rehearsal) if each.revision == step.revision), None)
     tried = _tried(step, went)
     if went and rehearsal and rehearsal.returned and not went.failure:
+        if _idle(step):
+            return _NOTHING
         return Cell(lines=("rehearsed, differs",), tone="bad")
     finding = losing.get(step.revision)
     if finding is not None:  # a note, where it only loses what is written from now on
@@ -175,9 +178,13 @@ def _tried(step: Step, went: Rehearsed | None) -> Cell:
         return Cell(lines=("fails",), tone="bad") if went.failure else _REHEARSED
     if step.undo.live:
         return Cell(lines=("runs live, not rehearsed",))
-    if (step.script.statements or step.script.live) and not step.undo.statements:
-        return Cell(lines=("its downgrade does nothing",), tone="bad")
-    return Cell(lines=("available, not rehearsed",))
+    return _NOTHING if _idle(step) else Cell(lines=("available, not rehearsed",))
+
+
+def _idle(step: Step) -> bool:
+    """Tell whether a revision changes something, and its downgrade does not."""
+    changes = bool(step.script.statements or step.script.live)
+    return changes and not (step.undo.statements or step.undo.live)
 
 
 def _back_of(rehearsal: Rehearsal | None) -> tuple[Rehearsed, ...]:

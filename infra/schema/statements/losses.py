@@ -49,7 +49,7 @@ class Loss:
         name = f"{self.relation}.{self.column}" if self.column else self.relation
         if self.rows is None:
             return f"{self.what} {name}"
-        number = "1 row" if self.rows == 1 else f"{'about ' * self.about}{self.rows} rows"
+        number = "1 row" if self.rows == 1 else f"{'about ' * self.about}{self.rows:,} rows"
         return f"{self.what} {name} with {number}"
 
 
