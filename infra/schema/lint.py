@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from infra.schema.linting import (
     course,
     levels,
+    numbering,
     pending,
     quick,
     reach,
@@ -117,6 +118,7 @@ class _Seen:
         settings = self.options.lint_levels
         idle = {each.statement.number for _, way in self.way for each in way if each.idle}
         yield from squawk.look(self.new, major=major, settings=settings, idle=idle)
+        yield from numbering.look(self.new)
         yield from released.look(self.way, self.live, options=self.options, folder=self.folder)
         if self.live is not None and self.told is not None:
             yield from wanted.look(self.way, self.told, self.live)

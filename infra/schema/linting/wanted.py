@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.schema.linting import effects, trees
+from infra.schema.linting import effects, numbering, trees
 from infra.schema.linting.remark import Remark
 
 if TYPE_CHECKING:
@@ -21,8 +21,6 @@ __all__ = ["RULES", "extensions", "look", "types"]
 
 RULES = frozenset({"extension-missing", "extension-version-missing", "type-missing"})
 
-# Not types, though the grammar takes them for such; PostgreSQL makes other types of them.
-_SERIAL = {"bigserial", "serial", "serial2", "serial4", "serial8", "smallserial"}
 # Where a name of something else, or of what goes, stands as a type.
 _WITHOUT = frozenset({"CommentStmt", "DefElem", "DefineStmt", "DropStmt", "SecLabelStmt"})
 
@@ -41,7 +39,7 @@ def types(statement: Statement) -> tuple[Name, ...]:
     for kind, fields in statement.nodes:
         for node in trees.types({kind: fields}, _WITHOUT):
             schema, name = trees.named(trees.strings(node["names"]))
-            plain = not schema and name in _SERIAL
+            plain = not schema and name in numbering.SERIAL
             if name and schema != "pg_catalog" and not plain and not node.get("pct_type"):
                 found.append((schema, name))
     return tuple(dict.fromkeys(found))
