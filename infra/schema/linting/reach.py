@@ -57,7 +57,7 @@ def look(
                 yield from remarks
     roles = set(declared) or {live.role, *state.grantees(live.role)}
     for name, table in state.stranded(roles):
-        yield _remark(
+        yield Remark.of(
             table.statement,
             "table-out-of-reach",
             f"makes table {trees.written(*name)}, owned by {trees.written(table.owner)}, which no"
@@ -268,20 +268,9 @@ def _defaults(fields: Mapping[str, Any], acting: str) -> Iterator[Default]:
 
 
 def _unknown(statement: Statement, owner: str) -> Remark:
-    return _remark(
+    return Remark.of(
         statement,
         "owner-unknown",
         f"names {trees.written(owner)} as an owner, or to act, and the server has no such role",
         "Make the role first: outside of the revisions, as a role belongs to the whole server.",
-    )
-
-
-def _remark(statement: Statement, rule: str, message: str, advice: str) -> Remark:
-    return Remark(
-        rule=rule,
-        revision=statement.revision,
-        message=message,
-        help=advice,
-        statement=statement.sql,
-        number=statement.number,
     )

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from infra.schema.linting.pending import Statement
 
 __all__ = ["Remark"]
 
@@ -26,3 +30,15 @@ class Remark:
     help: str = ""
     statement: str = ""
     number: int = 0
+
+    @classmethod
+    def of(cls, statement: Statement, rule: str, message: str, advice: str = "") -> Remark:
+        """Build one about a statement; white space in the texts is folded."""
+        return cls(
+            rule=rule,
+            revision=statement.revision,
+            message=" ".join(message.split()),
+            help=" ".join(advice.split()),
+            statement=statement.sql,
+            number=statement.number,
+        )

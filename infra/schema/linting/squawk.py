@@ -88,10 +88,10 @@ def _syntax(
     for statement in (statement for file in files for statement in file):
         squawks = unread.get(statement.number, "")
         if statement.wrong and (squawks or major <= _NEWEST):
-            yield _remark(statement, _SYNTAX, statement.wrong)
+            yield Remark.of(statement, _SYNTAX, statement.wrong)
         elif squawks and not statement.wrong:
             why = f"squawk can't read a statement that PostgreSQL can: {squawks}"
-            yield _remark(statement, "not-linted", why)
+            yield Remark.of(statement, "not-linted", why)
 
 
 def _findings(said: Iterable[_Said]) -> Iterable[Remark]:
@@ -100,18 +100,7 @@ def _findings(said: Iterable[_Said]) -> Iterable[Remark]:
     for each in found:
         place = (each.statement.number, each.end)
         if each.rule != "constraint-missing-not-valid" or place not in closer:
-            yield _remark(each.statement, each.rule, each.message, each.help)
-
-
-def _remark(statement: Statement, rule: str, message: str, advice: str = "") -> Remark:
-    return Remark(
-        rule=rule,
-        revision=statement.revision,
-        message=" ".join(message.split()),
-        help=" ".join(advice.split()),
-        statement=statement.sql,
-        number=statement.number,
-    )
+            yield Remark.of(each.statement, each.rule, each.message, each.help)
 
 
 def _run(

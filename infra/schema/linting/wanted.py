@@ -99,7 +99,7 @@ class _State:
             self._made |= set(_made(kind, fields))
         for name in types(statement):
             if not self._has(name, moment.path):
-                yield _remark(
+                yield Remark.of(
                     statement,
                     "type-missing",
                     f"uses type {trees.written(*name)}, which the server does not have and no"
@@ -127,7 +127,7 @@ class _State:
             self.anything = True  # which types it brings can't be told
         offered = self._server.extensions.get(wanted.name)
         if offered is None and not there:
-            yield _remark(
+            yield Remark.of(
                 statement,
                 "extension-missing",
                 f"needs extension {trees.written(wanted.name)}, which the server does not offer",
@@ -135,7 +135,7 @@ class _State:
             )
         elif wanted.version and wanted.version not in (offered or ()):
             has = ", ".join(sorted(offered or ())) or "none"
-            yield _remark(
+            yield Remark.of(
                 statement,
                 "extension-version-missing",
                 f"needs version {wanted.version} of extension {trees.written(wanted.name)}; the"
@@ -157,14 +157,3 @@ def _made(kind: str, fields: Mapping[str, Any]) -> Iterator[str]:
                 if "range" in name[1]
                 else (f"{name[1]}_multirange")
             )
-
-
-def _remark(statement: Statement, rule: str, message: str, advice: str) -> Remark:
-    return Remark(
-        rule=rule,
-        revision=statement.revision,
-        message=message,
-        help=advice,
-        statement=statement.sql,
-        number=statement.number,
-    )
