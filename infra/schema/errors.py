@@ -23,6 +23,7 @@ __all__ = [
     "LateError",
     "LedgerError",
     "LedgerMismatchError",
+    "LintError",
     "LiveError",
     "LockedError",
     "MigrationError",
@@ -41,6 +42,10 @@ __all__ = [
 
 class HistoryError(GroundworkError):
     """The Alembic directory can't be read as a history."""
+
+
+class LintError(GroundworkError):
+    """The pending revisions could not be looked at as the stack asks for."""
 
 
 class LiveError(GroundworkError):

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from infra.schema import history, lint, plan, view
+from infra.schema.errors import LintError
 from infra.schema.linting import levels, squawk
-from infra.schema.linting.errors import LintError
 from infra.schema.model import Catalog, Live, Policy, Revision, Script
 from infra.schema.review import Finding, Rehearsal, Rehearsed, Sent
 from tests.migrations.place import MIGRATIONS

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.schema import history
-from infra.schema.errors import HistoryError
-from infra.schema.linting.errors import LintError
+from infra.schema.errors import HistoryError, LintError
 from infra.schema.model import Applied, Catalog, History, Live
 from tests.schema.linted import Files, chain, found, git, look, rules
 

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from infra.schema.linting.errors import LintError
+from infra.schema.errors import LintError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -7,9 +7,8 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from infra.schema import history as histories
-from infra.schema.errors import HistoryError
+from infra.schema.errors import HistoryError, LintError
 from infra.schema.linting import checkouts, trees
-from infra.schema.linting.errors import LintError
 from infra.schema.linting.remark import Remark
 from infra.schema.statements.sentence import Sentence
 

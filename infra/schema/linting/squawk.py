@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.schema.errors import LintError
 from infra.schema.linting import levels
-from infra.schema.linting.errors import LintError
 from infra.schema.linting.remark import Remark
 from infra.schema.statements.lexer import UnfinishedError, closed, tokens
 
