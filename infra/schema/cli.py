@@ -1,7 +1,8 @@
 """`python -m infra.schema`: the schema node for people without Pulumi at hand.
 
 Exit status: 0 when there is nothing to do, or when it was done; 2 when something is pending or was
-changed by hand; 1 for an error, with one message on standard error.
+changed by hand; 1 for an error, with one message on standard error; 130 when it was stopped from
+the keyboard.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-DONE, FAILED, PENDING = 0, 1, 2
+DONE, FAILED, PENDING, STOPPED = 0, 1, 2, 130
 
 
 class UsageError(GroundworkError):
@@ -40,6 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except GroundworkError as exc:
         print(f"error: {exc}", file=sys.stderr)
         return FAILED
+    except KeyboardInterrupt:
+        print("error: stopped from the keyboard.", file=sys.stderr)
+        return STOPPED
     return status
 
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from infra.schema import apply, catalog, dsn, live
 from infra.schema.errors import MigrationError
-from infra.schema.graph import Present
+from infra.schema.graph import Present, closure
 from infra.schema.model import Catalog, Plan, Step
-from infra.schema.options import seconds
 from infra.schema.rehearsing import comparing, words
+from infra.schema.rehearsing.limit import Limit
 from infra.schema.rehearsing.measure import Measure
 from infra.schema.rehearsing.remake import empty, remake
 from infra.schema.review import Rehearsal, Rehearsed
@@ -76,12 +75,13 @@ def rehearse(
         RehearsalError: The live database could not be remade.
         ClusterError: No throwaway server could be made.
     """
-    limit = seconds(terms.options.rehearse_timeout)
-    deadline = time.monotonic() + limit if limit else None
+    limit = Limit(terms.options.rehearse_timeout)
     say("rehearsing: a throwaway server is made like the live database", live=True)
     with throwaway(binaries=terms.binaries, settings=_SETTINGS) as server:
+        if limit.over:
+            raise limit.late("while the throwaway server was made")
         if there is None or terms.url is None:
-            made = empty(server, history)
+            made = empty(server, history, limit)
         else:
             made = remake(
                 server,
@@ -91,8 +91,9 @@ def rehearse(
                 folder=terms.folder,
                 variable=terms.options.url_variable,
                 generate=terms.options.rehearse_rows,
+                limit=limit,
             )
-        return _Stage(plan, history, terms, made, deadline=deadline, say=say).play()
+        return _Stage(plan, history, terms, made, limit=limit, say=say).play()
 
 
 class _Stage:
@@ -105,7 +106,7 @@ class _Stage:
         terms: Terms,
         made: Remade,
         *,
-        deadline: float | None,
+        limit: Limit,
         say: Say,
     ) -> None:
         """Know everything; nothing happens yet."""
@@ -113,7 +114,7 @@ class _Stage:
         self._history = history
         self._terms = terms
         self._made = made
-        self._deadline = deadline
+        self._limit = limit
         self._say = say
         self._there = live.read_for(history, made.url)
 
@@ -145,7 +146,7 @@ class _Stage:
 
     def _compared(self, seen: Rehearsal) -> Rehearsal:
         """Compare what came of it with the models."""
-        if self._plan.after != self._history.heads:
+        if not self._at_head():
             return replace(
                 seen, uncompared="the models are those of the head, where this does not end"
             )
@@ -153,13 +154,20 @@ class _Stage:
             self._made.url,
             folder=self._terms.folder,
             variable=self._terms.options.url_variable,
-            seconds=self._left(),
+            seconds=self._limit.left(),
         )
         return replace(seen, differs=differs, uncompared=why)
+
+    def _at_head(self) -> bool:
+        """Tell whether all is there; heads that others depend on are no rows of their own."""
+        needs = {revision.id: revision.needs for revision in self._history.revisions}
+        return closure(self._plan.after, needs).issuperset(self._history.heads)
 
     def _back(self, seen: Rehearsal, done: Plan) -> Rehearsal:
         """Take back what is new, newest first, and compare with the beginning."""
         down, why = _undone(done)
+        if down.steps and self._limit.over:
+            return replace(seen, unreturned="no time was left to go back")
         back: list[Rehearsed] = []
         try:
             if down.steps:
@@ -182,6 +190,7 @@ class _Stage:
             version_table=self._version_table(),
             rows=self._made.rows,
             sizes=self._made.bytes,
+            home=self._there.schema,
         )
         measure.steps = steps
         apply.run(
@@ -194,7 +203,7 @@ class _Stage:
                 lock_timeout=options.lock_timeout,
                 statement_timeout=options.statement_timeout,
                 tries=1,
-                deadline=self._left(),
+                deadline=self._limit.left(),
             ),
             progress=self._progress,
             watch=measure,
@@ -203,10 +212,6 @@ class _Stage:
     def _progress(self, progress: Progress) -> None:
         if progress.state == "started":
             self._say(f"rehearsing {line(progress)}", live=True)
-
-    def _left(self) -> float | None:
-        """Give the seconds that are left; none left is a moment, so that it fails in one place."""
-        return None if self._deadline is None else max(self._deadline - time.monotonic(), 0.001)
 
     def _catalog(self) -> Catalog:
         return live.read_for(self._history, self._made.url).catalog or _NOTHING

@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
 import uuid
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -13,8 +18,6 @@ from tests.engine.node import Database, make_database
 from tests.schema.test_cli import command
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.conftest import PostgresServer
 
 
@@ -75,6 +78,42 @@ def test_a_rehearsal_tells_what_happened(url: str, files: Path) -> None:
     assert "writes public.one anew" in seen.stdout
     assert "way back: rehearsed, and all is as before" in seen.stdout
     assert Database(url=url).run("SELECT version_num FROM alembic_version") == [("aaa1",)]
+
+
+@pytest.mark.long
+def test_a_rehearsal_can_be_stopped(url: str, files: Path) -> None:
+    """Ctrl-C ends it with a line, and with everything that it has started."""
+    histories.add(files, "bbb2", "aaa1", "op.execute('SELECT pg_sleep(600)')")
+    words = [sys.executable, "-m", "infra.schema", "rehearse", "--migrations", str(files)]
+    with subprocess.Popen(
+        words,
+        env={**os.environ, "DATABASE_URL": url},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        begun = next(line for line in process.stderr if "bbb2" in line)
+        folders = _servers_of(process.pid)
+        process.send_signal(signal.SIGINT)
+        said = process.stderr.read()
+
+    assert "1/1 bbb2" in begun
+    assert (process.returncode, said) == (130, "error: stopped from the keyboard.\n")
+    assert len(folders) == 1
+    assert not any(folder.exists() for folder in folders)
+
+
+def _servers_of(parent: int) -> set[Path]:
+    """Find the folders of the throwaway servers that a process has started."""
+    children = Path(f"/proc/{parent}/task/{parent}/children").read_text(encoding="utf-8").split()
+    words = [Path(f"/proc/{child}/cmdline").read_bytes().split(b"\0") for child in children]
+    return {
+        Path(word.decode()).parent
+        for each in words
+        for word in each
+        if b"groundwork-throwaway-" in word
+    }
 
 
 @pytest.mark.long

@@ -10,7 +10,7 @@ from infra.schema import apply, history, plan
 from infra.schema.errors import LateError, MigrationError
 from infra.schema.model import History, Live, Policy, Script
 from infra.schema.rehearsing.measure import Measure
-from tests.schema.applying import Lab, autocommit, database, revision, script
+from tests.schema.applying import Lab, autocommit, database, revision, script, together
 from tests.schema.histories.project import bare
 
 if TYPE_CHECKING:
@@ -132,6 +132,73 @@ def test_an_emptied_table_is_no_rewrite(lab: Lab, postgres_server: PostgresServe
     assert seen.rewritten == ()
 
 
+def test_what_is_emptied_along_is_no_rewrite_either(
+    lab: Lab, postgres_server: PostgresServer
+) -> None:
+    """Partitions, and tables that refer to it, go with a table, whatever it is called by then."""
+    lab.place.execute(
+        "CREATE TABLE refers (big_id int REFERENCES big (id))",
+        "CREATE TABLE whole (id int) PARTITION BY LIST (id)",
+        "CREATE TABLE piece PARTITION OF whole DEFAULT",
+    )
+    up = script("TRUNCATE whole", "ALTER TABLE big RENAME TO large", "TRUNCATE large CASCADE")
+    seen = _run(lab, postgres_server, up)
+
+    assert seen.emptied == ("public.big", "public.piece", "public.refers")
+    assert seen.rewritten == ()
+
+
+def test_tables_of_one_name_are_told_apart(lab: Lab, postgres_server: PostgresServer) -> None:
+    """What happens to one of another schema hides nothing of its namesake."""
+    lab.place.execute("CREATE SCHEMA a", "CREATE TABLE a.big (id int)")
+    up = script("TRUNCATE a.big", "ALTER TABLE big ALTER COLUMN id TYPE bigint")
+    seen = _run(lab, postgres_server, up)
+
+    assert seen.emptied == ("a.big",)
+    assert [each.relation for each in seen.rewritten] == ["public.big"]
+
+
+def test_a_quick_statement_alone_is_seen(lab: Lab, postgres_server: PostgresServer) -> None:
+    """VACUUM FULL locks the table that it names, and no namesake of it."""
+    lab.place.execute("CREATE SCHEMA a", "CREATE TABLE a.big (id int)")
+    seen = _run(lab, postgres_server, script(autocommit("VACUUM FULL big")))
+
+    (lock,) = [lock for lock in seen.locks if lock.mode == "AccessExclusiveLock"]
+    assert (lock.relation, lock.by) == ("public.big", "pg_locks")
+    assert 0 < lock.seconds <= seen.seconds
+
+
+def test_a_lock_that_a_savepoint_gives_back_is_gone(
+    lab: Lab, postgres_server: PostgresServer
+) -> None:
+    """It is not held to the end of the transaction."""
+    up = script(
+        "SAVEPOINT one",
+        "LOCK TABLE big IN SHARE MODE",
+        "ROLLBACK TO SAVEPOINT one",
+        "SELECT pg_sleep(0.5)",
+    )
+    seen = _run(lab, postgres_server, up)
+
+    (lock,) = seen.locks
+    assert (lock.mode, lock.statement) == ("ShareLock", 2)
+    assert lock.seconds < 0.4
+
+
+def test_a_statement_alone_that_fails_has_no_figures(
+    lab: Lab, postgres_server: PostgresServer
+) -> None:
+    """As in a transaction, what did not come to its end has neither a time nor WAL."""
+    measure = _measure(lab, postgres_server)
+    files = (revision("a1", script(autocommit("CREATE INDEX CONCURRENTLY i ON big (nothing)"))),)
+    lab.history = History(revisions=files, heads=("a1",), digest="")
+    with pytest.raises(MigrationError):
+        lab.run(lab.plan("a1"), watch=measure)
+
+    (seen,) = measure.steps
+    assert seen.sent == ()
+
+
 def test_what_the_revision_makes_is_locked_for_nobody(
     lab: Lab, postgres_server: PostgresServer
 ) -> None:
@@ -160,6 +227,24 @@ def test_a_failing_step_is_seen_up_to_its_failure(
     (seen,) = measure.steps
     assert [each.sql for each in seen.sent] == ["ALTER TABLE big ADD COLUMN x int"]
     assert ("AccessExclusiveLock", "public.big") in _locks(seen)
+
+
+@pytest.mark.parametrize(
+    ("part", "work"), [(together, "CLUSTER big USING big_pkey"), (autocommit, "VACUUM FULL big")]
+)
+def test_a_revision_may_end_all_other_sessions(
+    lab: Lab, postgres_server: PostgresServer, part: Any, work: str
+) -> None:
+    """Those that look on too: they come back, and tell what has changed."""
+    kill = (
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    seen = _run(lab, postgres_server, script(part(kill, work)))
+
+    assert [each.relation for each in seen.rewritten] == ["public.big"]
+    assert ("AccessExclusiveLock", "public.big") in _locks(seen)
+    assert len(seen.sent) == 2
 
 
 def test_a_dropped_table_is_named(lab: Lab, postgres_server: PostgresServer) -> None:
@@ -226,3 +311,42 @@ def test_what_a_live_revision_sends_is_recorded(
     assert ("AccessExclusiveLock", "public.big") in _locks(seen)
     assert [each.relation for each in seen.rewritten] == ["public.big"]
     assert {each.index for each in seen.built} == {"public.big_pkey", "public.big_note"}
+
+
+_SAVEPOINTS = """
+connection = op.get_bind()
+try:
+    with connection.begin_nested():
+        connection.execute(sa.text("INSERT INTO nothing VALUES (1)"))
+except sa.exc.DBAPIError:
+    op.execute("SAVEPOINT again")
+try:
+    op.execute("SELECT 1/0")
+except sa.exc.DBAPIError:
+    op.execute("ROLLBACK TO SAVEPOINT again")
+op.execute("UPDATE big SET note = 'kept' WHERE id = 1")
+"""
+
+
+def test_a_live_revision_may_fail_and_go_on(
+    lab: Lab, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Nothing is asked inside of a transaction that a failed statement has closed."""
+    bare(tmp_path).revision("a1", None, _SAVEPOINTS)
+    made = plan.make(history.read(tmp_path), Live(), Policy())
+    measure = _measure(lab, postgres_server)
+    terms = apply.Terms(url=lab.url, folder=tmp_path)
+    apply.run(made, history.read(tmp_path), terms, watch=measure)
+
+    (seen,) = measure.steps
+    assert [each.sql.split(" sa_")[0] for each in seen.sent] == [
+        "SAVEPOINT",
+        "INSERT INTO nothing VALUES (1)",
+        "ROLLBACK TO SAVEPOINT",
+        "SAVEPOINT again",
+        "SELECT 1/0",
+        "ROLLBACK TO SAVEPOINT again",
+        "UPDATE big SET note = 'kept' WHERE id = 1",
+    ]
+    assert all(each.seconds < 1 for each in seen.sent)
+    assert lab.ask("SELECT note FROM big WHERE id = 1") == "kept"

@@ -95,6 +95,28 @@ def test_one_of_everything_is_remade(postgres_server: PostgresServer, target: Th
         assert at(remade.admin).catalog() == place.catalog()
 
 
+def test_materialized_views_are_filled_where_the_live_ones_are(
+    target: Throwaway, place: Place
+) -> None:
+    """One without its rows could not be refreshed CONCURRENTLY, nor read."""
+    place.execute(
+        "CREATE MATERIALIZED VIEW first AS SELECT 1 AS id",
+        "CREATE VIEW between AS SELECT * FROM first",
+        "CREATE MATERIALIZED VIEW second AS SELECT * FROM between",
+        "CREATE UNIQUE INDEX ON second (id)",
+        "CREATE MATERIALIZED VIEW unfilled AS SELECT 1 AS id WITH NO DATA",
+        "CREATE TABLE counted AS SELECT 1 AS id",
+        "CREATE MATERIALIZED VIEW odd AS SELECT 1 / count(*) AS share FROM counted",
+    )
+    remade = copy(target, place)
+
+    there = at(remade.admin)
+    there.execute("REFRESH MATERIALIZED VIEW CONCURRENTLY second")
+    filled = "SELECT matviewname::text FROM pg_matviews WHERE ispopulated ORDER BY 1"
+    assert there.fetch(filled) == [("first",), ("second",)]
+    assert remade.notes == ("not remade: rows of materialized view public.odd: division by zero",)
+
+
 def test_drift_and_other_owners_are_remade(
     postgres_server: PostgresServer, target: Throwaway, files: History
 ) -> None:

@@ -6,8 +6,11 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
+
+from infra.schema.dsn import redacted
 
 __all__ = ["compare"]
 
@@ -35,21 +38,33 @@ def compare(
         "parent": os.getpid(),
     }
     try:
-        done = subprocess.run(
-            [sys.executable, "-m", "infra.schema.online"],
-            check=False,
-            capture_output=True,
-            input=f"{json.dumps(task)}\n{json.dumps({'compare': True})}\n".encode(),
-            cwd=_ROOT,
-            timeout=seconds,
-        )
+        done, noise = _asked(f"{json.dumps(task)}\n{json.dumps({'compare': True})}\n", seconds)
     except subprocess.TimeoutExpired:
         return (), "it took longer than the rehearsal may take"
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        said = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        said = redacted(noise.decode(errors="replace"), url).strip().splitlines()[-1:]
         return (), said[0] if said else f"Alembic's process ended with status {done.returncode}"
     if "differs" in answer:
         return tuple(answer["differs"]), ""
     return (), answer.get("uncompared") or answer["error"]["text"]
+
+
+def _asked(orders: str, seconds: float | None) -> tuple[subprocess.CompletedProcess[bytes], bytes]:
+    """Run the process; gives what it answered, and what else it said.
+
+    That goes into a file: a pipe does not end before everything has that env.py may have started.
+    """
+    with tempfile.TemporaryFile() as noise:
+        done = subprocess.run(
+            [sys.executable, "-m", "infra.schema.online"],
+            check=False,
+            stdout=subprocess.PIPE,
+            stderr=noise,
+            input=orders.encode(),
+            cwd=_ROOT,
+            timeout=seconds,
+        )
+        noise.seek(0)
+        return done, noise.read()

@@ -6,6 +6,8 @@ import asyncio
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from infra.schema.rehearsing.sampler import lost
+
 if TYPE_CHECKING:
     from infra.schema.rehearsing.relations import Relation
     from infra.schema.rehearsing.sampler import Sampler
@@ -41,8 +43,12 @@ class Gate:
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-            await self._connection.execute("ROLLBACK")
+            await self._let_go()
 
     async def _wait(self, oid: int) -> None:
         await self._sampler.sees(oid, seconds=_SECONDS)
-        await self._connection.execute("ROLLBACK")
+        await self._let_go()
+
+    async def _let_go(self) -> None:
+        with suppress(*lost()):  # its lock went with it
+            await self._connection.execute("ROLLBACK")

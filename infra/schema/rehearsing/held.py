@@ -6,19 +6,19 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from infra.schema.rehearsing.relations import called
 from infra.schema.review import Held
 from infra.schema.running import indexes
 from infra.schema.statements import locks as manual
-from infra.schema.statements.sentence import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from infra.schema.rehearsing.moments import Work
+    from infra.schema.rehearsing.moments import Moment, Work
     from infra.schema.rehearsing.relations import Relation, Relations
     from infra.schema.rehearsing.sampler import Sampler
 
-__all__ = ["STRENGTH", "bare", "locks", "waited_for"]
+__all__ = ["STRENGTH", "locks", "waited_for"]
 
 STRENGTH = (
     "AccessExclusiveLock",
@@ -34,7 +34,12 @@ STRENGTH = (
 
 
 def locks(
-    works: Sequence[Work], before: Relations, sampler: Sampler | None, *, live: bool = False
+    works: Sequence[Work],
+    before: Relations,
+    sampler: Sampler | None,
+    *,
+    home: str,
+    live: bool = False,
 ) -> tuple[Held, ...]:
     """List the locks of a step, each mode and relation once, the strongest first.
 
@@ -43,13 +48,14 @@ def locks(
         before: The relations that were there before; of indexes, whose locks stop nobody whom
             that of their table does not, none is told.
         sampler: What was seen from outside.
+        home: The schema of bare names.
         live: Whether all of the step was watched from outside: what a revision takes over a
             connection of its own is then listed too.
     """
     names = {oid: relation.name for oid, relation in before.items() if not relation.index}
     found: dict[tuple[str, str], Held] = {}
     for work in works:
-        seen = _alone(work, before, sampler) if work.alone else _together(work, names)
+        seen = _alone(work, before, sampler, home) if work.alone else _together(work, names)
         for lock in seen:
             key = (lock.mode, lock.relation)
             first = found.setdefault(key, lock)
@@ -64,22 +70,33 @@ def locks(
 
 
 def _together(work: Work, names: Mapping[int, str]) -> Iterator[Held]:
-    """Give the locks of a transaction: held from the statement that took them to its end."""
-    end = work.ended if work.ended is not None else time.monotonic()
+    """Give the locks of a transaction: held from the statement that took them to its end.
+
+    One that a savepoint gives back is gone before that.
+    """
     known = set(work.moments[0].locks) if work.moments else set()
+    open_: dict[tuple[int, str], Moment] = {}
     for moment, following in zip(work.moments, work.moments[1:], strict=False):
-        for oid, mode in sorted(following.locks - known):
-            if oid in names:
-                yield Held(
-                    mode=mode,
-                    relation=names[oid],
-                    seconds=max(end - moment.at, 0.0),
-                    statement=moment.number or 0,
-                )
-        known |= following.locks
+        for key in sorted(open_.keys() - following.locks):
+            since = open_.pop(key)
+            yield _held(key, names, since, following.begun - since.ended)
+        for key in sorted(following.locks - known):
+            if key[0] in names:
+                open_.setdefault(key, moment)
+    for key, since in open_.items():
+        # To the last moment by the server's clock, and from there to the end by this side's.
+        last, end = work.moments[-1], work.ended or time.monotonic()
+        yield _held(key, names, since, last.begun - since.ended + max(end - last.at, 0.0))
 
 
-def _alone(work: Work, before: Relations, sampler: Sampler | None) -> Iterator[Held]:
+def _held(key: tuple[int, str], names: Mapping[int, str], since: Moment, seconds: float) -> Held:
+    oid, mode = key
+    return Held(
+        mode=mode, relation=names[oid], seconds=max(seconds, 0.0), statement=since.number or 0
+    )
+
+
+def _alone(work: Work, before: Relations, sampler: Sampler | None, home: str) -> Iterator[Held]:
     """Give the locks of a statement that no moment stands in: as seen, and by the manual."""
     ((number, sql),) = work.statements.items()
     end = work.ended if work.ended is not None else time.monotonic()
@@ -90,7 +107,7 @@ def _alone(work: Work, before: Relations, sampler: Sampler | None) -> Iterator[H
             known.add((mode, relation.name))
             yield Held(mode=mode, relation=relation.name, seconds=last - first, statement=number)
     for lock in manual.derive((sql,)):
-        table = _table(lock.relation, before)
+        table = _table(lock.relation, before, home)
         if lock.mode not in STRENGTH or table is None or (lock.mode, table.name) in known:
             continue
         known.add((lock.mode, table.name))
@@ -103,22 +120,15 @@ def _alone(work: Work, before: Relations, sampler: Sampler | None) -> Iterator[H
         )
 
 
-def waited_for(sql: str, before: Relations) -> Relation | None:
+def waited_for(sql: str, before: Relations, home: str) -> Relation | None:
     """Give the table whose writers a statement with CONCURRENTLY waits for; None for others."""
     if not indexes.concurrently(sql):
         return None
-    tables = (_table(lock.relation, before) for lock in manual.derive((sql,)))
+    tables = (_table(lock.relation, before, home) for lock in manual.derive((sql,)))
     return next((table for table in tables if table is not None and table.kind == "r"), None)
 
 
-def _table(name: str, before: Relations) -> Relation | None:
-    """Find a relation by the last part of its name, or the table of an index."""
-    last = bare(name)
-    found = next((each for each in before.values() if bare(each.name) == last), None)
+def _table(name: str, before: Relations, home: str) -> Relation | None:
+    """Find a relation by its name, or the table of an index."""
+    found = called(name, before, home)
     return before.get(found.on) if found and found.index else found
-
-
-def bare(name: str) -> str:
-    """Give the last part of a name, without its quotes."""
-    found = Sentence(name).name()
-    return found.key[-1] if found else name

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import json
 import time
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from infra.schema.rehearsing import held, moments, relations
 from infra.schema.rehearsing.gate import Gate
 from infra.schema.rehearsing.moments import Moment, Work
-from infra.schema.rehearsing.sampler import Sampler
+from infra.schema.rehearsing.sampler import Sampler, lost
 from infra.schema.review import Rehearsed, Sent
 from infra.schema.running.compose import MARK
 from infra.schema.statements import losses
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from infra.schema.model import Step
     from infra.schema.rehearsing.relations import Relations
     from infra.schema.running.compose import Text
 
 __all__ = ["Measure"]
+
+_Answer = TypeVar("_Answer")
 
 _CLOSE_SECONDS = 5.0
 _FIRST_OID = 16384  # of what is not PostgreSQL's own
@@ -68,6 +71,7 @@ class Measure:
         version_table: str,
         rows: Mapping[str, int],
         sizes: Mapping[str, int],
+        home: str = "public",
     ) -> None:
         """Know where to look; nothing happens yet.
 
@@ -76,12 +80,13 @@ class Measure:
             version_table: Alembic's table, as SQL writes it.
             rows: Rows of the real tables, by name.
             sizes: Their sizes in bytes.
+            home: The schema that the run's session looks into first.
         """
         self.steps: list[Rehearsed] = []
         self.mark = self.question = ""
         self._connect = connect
         self._version_table = version_table
-        self._rows, self._sizes = rows, sizes
+        self._rows, self._sizes, self._home = rows, sizes, home
         self._connection: Any = None
         self._sampler: Sampler | None = None
         self._gate: Gate | None = None
@@ -94,20 +99,15 @@ class Measure:
     async def begin(self, step: Step) -> None:
         """See what is there before a step."""
         if self._connection is None:
-            import asyncpg  # noqa: PLC0415 - whoever runs a plan has loaded it
-
-            self._connection = await asyncpg.connect(**self._connect)
-            sampling = await asyncpg.connect(**self._connect)
-            self._sampler = Sampler(sampling, self._connection)
-            self._gate = Gate(self._connection, self._sampler)
+            await self._open()
         self._step, self._works = step, []
-        self._before = await relations.read(self._connection, version_table=self._version_table)
+        self._before = await self._ask(self._relations)
         self._newest = max(self._before, default=_FIRST_OID)
         answer = {"first": _FIRST_OID, "newest": self._newest}
         mark = _ANSWER.format(begun="begun", **answer)
         self.mark = _MARK.format(mark=MARK, answer=mark)
         self.question = _QUESTION.format(answer=_ANSWER.format(begun="at", **answer))
-        self._wal = await self._connection.fetchval(_WAL)
+        self._wal = await self._ask(_written)
         self._begun = time.monotonic()
         if step.script.live and self._sampler:
             self._sampler.start(self._newest, pause=0.001)
@@ -125,9 +125,10 @@ class Measure:
         alone = text.stands_alone
         work = Work(statements=text.statements, alone=alone, begun=time.monotonic())
         if alone and self._sampler:
-            work.wal = await self._connection.fetchval(_WAL)
+            work.wal = await self._ask(_written)
             self._sampler.start(self._newest)
-            table = held.waited_for(next(iter(text.statements.values())), self._before)
+            statement = next(iter(text.statements.values()))
+            table = held.waited_for(statement, self._before, self._home)
             if table is not None and self._gate:
                 await self._gate.close(table)
             work.begun = time.monotonic()
@@ -146,7 +147,7 @@ class Measure:
         work.ended = time.monotonic()
         if work.alone and self._sampler:
             await self._sampler.stop()
-            work.wal = await self._connection.fetchval(_WAL) - work.wal
+            work.wal = await self._ask(_written) - work.wal
 
     def ran(self, records: Sequence[dict[str, Any]]) -> None:
         """Take what a live revision has noted of itself."""
@@ -160,12 +161,37 @@ class Measure:
         """Note a step that did not come to its end, and let go."""
         if self._connection is None:
             return
-        if self._step is not None:
-            await self._finish(self._step, failed=True)
-        await self._connection.close(timeout=_CLOSE_SECONDS)
-        if self._sampler:
-            await self._sampler.connection.close(timeout=_CLOSE_SECONDS)
+        with suppress(*lost()):  # without the server there is nothing more to tell
+            if self._step is not None:
+                await self._finish(self._step, failed=True)
+            await self._connection.close(timeout=_CLOSE_SECONDS)
+            if self._sampler:
+                await self._sampler.connection.close(timeout=_CLOSE_SECONDS)
         self._connection = self._sampler = self._gate = None
+
+    async def _open(self) -> None:
+        import asyncpg  # noqa: PLC0415 - whoever runs a plan has loaded it
+
+        self._connection = await asyncpg.connect(**self._connect)
+        sampling = await asyncpg.connect(**self._connect)
+        self._sampler = Sampler(sampling, self._connection)
+        await self._sampler.ready()
+        self._gate = Gate(self._connection, self._sampler)
+
+    async def _ask(self, question: Callable[[Any], Awaitable[_Answer]]) -> _Answer:
+        """Ask the server; anew where a revision has ended all sessions but its own."""
+        try:
+            return await question(self._connection)
+        except lost():
+            if self._sampler:
+                await self._sampler.stop()
+                self._sampler.connection.terminate()
+            self._connection.terminate()
+            await self._open()
+            return await question(self._connection)
+
+    async def _relations(self, connection: Any) -> Relations:
+        return await relations.read(connection, version_table=self._version_table)
 
     async def _finish(self, step: Step, *, failed: bool) -> None:
         seconds = time.monotonic() - self._begun
@@ -173,11 +199,14 @@ class Measure:
             await self._gate.open()
             await self._sampler.stop()
         self._step = None
-        after = await relations.read(self._connection, version_table=self._version_table)
-        wal = await self._connection.fetchval(_WAL) - self._wal
+        after = await self._ask(self._relations)
+        wal = await self._ask(_written) - self._wal
         sent = [each for work in self._works for each in _sent(work)]
         tables = list(relations.replaced(self._before, after))
-        emptied = _emptied(tables, sent)
+        lost = [
+            loss.relation for loss in losses.named(each.sql for each in sent) if not loss.column
+        ]
+        emptied = relations.emptied(tables, self._before, after, lost, self._home)
         self.steps.append(
             Rehearsed(
                 revision=step.revision,
@@ -186,7 +215,11 @@ class Measure:
                 wal=wal,
                 sent=tuple(sent),
                 locks=held.locks(
-                    self._works, self._before, self._sampler, live=bool(step.script.live)
+                    self._works,
+                    self._before,
+                    self._sampler,
+                    home=self._home,
+                    live=bool(step.script.live),
                 ),
                 rewritten=relations.rewritten(tables, emptied, self._rows, self._sizes),
                 emptied=tuple(sorted(emptied)),
@@ -195,12 +228,18 @@ class Measure:
         )
 
 
+async def _written(connection: Any) -> int:
+    """Give the position in the WAL."""
+    return int(await connection.fetchval(_WAL))
+
+
 def _sent(work: Work) -> list[Sent]:
     """Give the statements of a text that came to their end; env.py's own are not the revision's."""
     if work.alone:
         ((number, sql),) = work.statements.items()
-        seconds = (work.ended or time.monotonic()) - work.begun
-        return [Sent(sql=sql, seconds=seconds, wal=work.wal)] if number else []
+        if not number or work.ended is None:
+            return []
+        return [Sent(sql=sql, seconds=work.ended - work.begun, wal=work.wal)]
     return [
         Sent(
             sql=work.statements[moment.number],
@@ -210,10 +249,3 @@ def _sent(work: Work) -> list[Sent]:
         for moment, following in zip(work.moments, work.moments[1:], strict=False)
         if moment.number
     ]
-
-
-def _emptied(tables: Sequence[relations.Relation], sent: Sequence[Sent]) -> set[str]:
-    """Tell which tables were truncated: that gives a new file as well as a rewrite does."""
-    found = losses.named(each.sql for each in sent)
-    lost = {held.bare(loss.relation) for loss in found if not loss.column}
-    return {table.name for table in tables if held.bare(table.name) in lost}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import tempfile
 from contextlib import contextmanager
@@ -11,9 +10,18 @@ from typing import TYPE_CHECKING, Any
 
 from infra.errors import GroundworkError
 from infra.schema import apply, catalog, dsn, ledger, live, plan
-from infra.schema.errors import RehearsalError
+from infra.schema.errors import LateError, RehearsalError
 from infra.schema.model import Catalog, Live, Policy
-from infra.schema.rehearsing import dumping, forwarder, making, rows, statistics, surroundings
+from infra.schema.rehearsing import (
+    dumping,
+    forwarder,
+    making,
+    materialized,
+    rows,
+    statistics,
+    surroundings,
+)
+from infra.schema.rehearsing.limit import Limit
 from infra.schema.rehearsing.rows import Generated
 from infra.schema.running import connecting
 from infra.schema.running.versions import VersionTable
@@ -38,6 +46,7 @@ BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY;
 SET LOCAL lock_timeout = '5s'; SET LOCAL statement_timeout = '60s';
 """
 _DIFFERENCES = 20
+_REMADE = "while the live schema was remade"
 _LONGEST = 60  # bytes of the folder above a socket's, whose whole path may have 107
 _READABLE = """
 SELECT n.nspname::text AS schema, c.relname::text AS table,
@@ -83,6 +92,7 @@ class _Seen:
         unreadable: Tables in them that the role may not read, as schema and name.
         target: How to get there again.
         statistics: How much there is.
+        filled: Materialized views that have their rows.
     """
 
     around: Surroundings
@@ -90,6 +100,7 @@ class _Seen:
     unreadable: tuple[tuple[str, str], ...]
     target: Target
     statistics: Statistics
+    filled: tuple[str, ...]
 
 
 def remake(  # noqa: PLR0913 - where, what, and how much of it
@@ -101,6 +112,7 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
     folder: Path,
     variable: str,
     generate: int = 0,
+    limit: Limit | None = None,
 ) -> Remade:
     """Make a database like the live one; there, catalogs are read and nothing else is done.
 
@@ -116,14 +128,20 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
         folder: The Alembic directory, for revisions that run live.
         variable: The environment variable that its env.py reads its URL from.
         generate: How many rows to make up in each table at most; none for 0.
+        limit: How long it may take; None for any time.
 
     Raises:
         LiveError: The live database can't be reached any more.
         RehearsalError: It could not be remade.
     """
+    limit = limit or Limit("")
     with _private() as private:
-        seen, dumped, why = asyncio.run(_take(server, history, there, url, private))
-        server, notes = asyncio.run(making.surround(server, seen.around, there, whole=not dumped))
+        seen, dumped, why = limit.run(
+            _take(server, history, there, url, private), "while the live schema was read"
+        )
+        server, notes = limit.run(
+            making.surround(server, seen.around, there, whole=not dumped), _REMADE
+        )
         made = Remade(
             url=server.url(user=seen.around.login, database=seen.around.name),
             admin=server.url(user=server.user, database=seen.around.name),
@@ -132,26 +150,32 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
             bytes=seen.statistics.bytes,
         )
         if dumped:
-            notes += asyncio.run(_fill(server, seen, history, there, dumped))
+            notes += limit.run(_fill(server, seen, history, there, dumped), _REMADE)
         else:
-            _from_files(made, history, there, folder=folder, variable=variable, why=why)
+            terms = apply.Terms(
+                url=made.url, folder=folder, variable=variable, deadline=limit.left()
+            )
+            _from_files(history, there, terms, limit, why=why)
             base = "the schema that the files make up to the live revision, without rows"
             made = replace(made, base=base)
             notes = [f"pg_dump did not read the live schema: {why}. The files made it.", *notes]
-    made_up = asyncio.run(_finish(server, seen, history, there, generate))
-    notes += _differences(history, there, made)
-    notes += made_up.notes
+    made_up = limit.run(
+        _generated(server, seen, history, there, generate), "while rows were made up"
+    )
+    unfilled = limit.run(_finish(server, seen), "while materialized views were filled")
+    notes += [*_differences(history, there, made), *made_up.notes, *unfilled]
     return replace(made, generated=made_up.rows, notes=tuple(dict.fromkeys(notes)))
 
 
-def empty(server: Throwaway, history: History) -> Remade:
+def empty(server: Throwaway, history: History, limit: Limit | None = None) -> Remade:
     """Make a database with nothing in it but pgvector, where there is no live one yet.
 
     Args:
         server: A throwaway server.
         history: The files, for the schema of their version table.
+        limit: How long it may take; None for any time.
     """
-    name = asyncio.run(making.plain(server, history))
+    name = (limit or Limit("")).run(making.plain(server, history), "while the database was made")
     url = server.url(user=server.user, database=name)
     return Remade(url=url, admin=url, base="nothing")
 
@@ -178,7 +202,12 @@ async def _take(
     connection = await connecting.connect(url, _NAME)
     try:
         seen = await _see(connection, history, there)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+    except (
+        OSError,
+        asyncpg.PostgresError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,  # the server went in the middle of an answer
+    ) as exc:
         msg = (
             f"The catalogs of {dsn.place(url)} could not be read, so that there is nothing to"
             f" rehearse on: {surroundings.said(exc)}. Nothing was changed. Run again, or turn the"
@@ -212,6 +241,7 @@ async def _see(connection: Any, history: History, there: Live) -> _Seen:
     )
     unreadable = await connection.fetch(_READABLE, [*scope, ledger.SCHEMA])
     found = await statistics.read(connection, scope)
+    filled = await materialized.read(connection, scope)
     await connection.execute("ROLLBACK")
     return _Seen(
         around=around,
@@ -219,6 +249,7 @@ async def _see(connection: Any, history: History, there: Live) -> _Seen:
         unreadable=tuple((row["schema"], row["table"]) for row in unreadable),
         target=forwarder.target(connection),
         statistics=found,
+        filled=filled,
     )
 
 
@@ -258,29 +289,38 @@ async def _fill(
     return notes
 
 
-async def _finish(
+async def _generated(
     server: Throwaway, seen: _Seen, history: History, there: Live, generate: int
 ) -> Generated:
-    """Make up rows where they are wanted; then the statistics, which ANALYZE would write anew."""
-    made_up = Generated()
+    """Make up rows where they are wanted."""
+    if generate <= 0:
+        return Generated()
     connection = await surroundings.connect(server, seen.around.name)
     try:
-        if generate > 0:
-            made_up = await rows.generate(
-                connection,
-                seen.scope,
-                seen.statistics,
-                generate,
-                left_out=(history.version_schema or there.schema, history.version_table),
-            )
+        return await rows.generate(
+            connection,
+            seen.scope,
+            seen.statistics,
+            generate,
+            left_out=(history.version_schema or there.schema, history.version_table),
+        )
+    finally:
+        await connection.close()
+
+
+async def _finish(server: Throwaway, seen: _Seen) -> list[str]:
+    """Fill materialized views; then the statistics, which ANALYZE would write anew."""
+    connection = await surroundings.connect(server, seen.around.name)
+    try:
+        notes = await materialized.fill(connection, seen.filled)
         await statistics.write(connection, seen.statistics)
     finally:
         await connection.close()
-    return made_up
+    return notes
 
 
 def _from_files(
-    made: Remade, history: History, there: Live, *, folder: Path, variable: str, why: str
+    history: History, there: Live, terms: apply.Terms, limit: Limit, *, why: str
 ) -> None:
     """Have the files make the schema up to the live heads.
 
@@ -296,7 +336,9 @@ def _from_files(
         # To all of the live heads, however many, and no further.
         until = replace(history, heads=there.heads)
         steps = plan.make(until, Live(), Policy(target="heads"))
-        apply.run(steps, history, apply.Terms(url=made.url, folder=folder, variable=variable))
+        apply.run(steps, history, terms)
+    except LateError as exc:
+        raise limit.late(_REMADE) from exc
     except GroundworkError as exc:
         msg = (
             f"The live schema of {there.database} could not be remade on the throwaway server."

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Sampler"]
+__all__ = ["Sampler", "lost"]
 
 _QUERY = """
 SELECT relation::int8 AS oid, mode
@@ -21,6 +21,19 @@ WHERE locktype = 'relation' AND granted AND pid <> ALL ($2::int4[])
 """
 
 Key = tuple[int, str]
+
+
+def lost() -> tuple[type[Exception], ...]:
+    """Give what asyncpg raises where a connection went."""
+    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+
+    return (
+        OSError,
+        asyncpg.InterfaceError,
+        asyncpg.InternalClientError,
+        asyncpg.PostgresConnectionError,
+        asyncpg.AdminShutdownError,
+    )
 
 
 class Sampler:
@@ -40,6 +53,10 @@ class Sampler:
         self._on = False
         self._awaited: dict[int, asyncio.Event] = {}
         self._seen: dict[Key, list[tuple[float, float]]] = {}
+
+    async def ready(self) -> None:
+        """Look once without a need: the first look takes longer than many a statement."""
+        await self.connection.fetch(_QUERY, 0, self._pids)
 
     def start(self, newest: int, *, pause: float = 0.0) -> None:
         """Begin to look.
@@ -65,7 +82,7 @@ class Sampler:
             await task
 
     def within(self, begun: float, ended: float) -> Iterator[tuple[Key, float, float]]:
-        """Give the locks seen between two times: when each was seen first and last in a row."""
+        """Give the locks seen between two times: from the first look to the first without it."""
         for key, spans in self._seen.items():
             for first, last in spans:
                 if first <= ended and last >= begun:
@@ -74,7 +91,10 @@ class Sampler:
     async def _poll(self, newest: int, pause: float) -> None:
         before: set[Key] = set()
         while self._on:
-            rows = await self.connection.fetch(_QUERY, newest, self._pids)
+            try:
+                rows = await self.connection.fetch(_QUERY, newest, self._pids)
+            except lost():  # a revision has ended this session: nobody looks on then
+                return
             now, keys = time.monotonic(), {(row["oid"], row["mode"]) for row in rows}
             for key in keys:
                 spans = self._seen.setdefault(key, [])
@@ -82,6 +102,8 @@ class Sampler:
                     spans[-1] = (spans[-1][0], now)
                 else:
                     spans.append((now, now))
+            for key in before - keys:
+                self._seen[key][-1] = (self._seen[key][-1][0], now)
             for oid in self._awaited.keys() & {oid for oid, _ in keys}:
                 self._awaited.pop(oid).set()
             before = keys

@@ -30,9 +30,9 @@ def failed(exc: MigrationError, plan: Plan, timeout: str) -> tuple[str, str]:
     message = names.get(exc.revision, "")
     name = f"{exc.revision} ({message})" if message else exc.revision
     if isinstance(exc, LateError):
-        where = str(exc).partition(", and ended ")[2].partition(". ")[0]
+        where = _ended(exc).removeprefix(", ") or "before the first revision"
         said = (
-            f"The rehearsal was ended after {timeout} {where or 'before the first revision'}."
+            f"The rehearsal was ended after {timeout} {where}."
             f" {_UNTOUCHED} Look for a wait or a loop in it, or raise rehearse_timeout."
         )
         return said, f"not finished after {timeout}, and ended"
@@ -49,11 +49,18 @@ def failed(exc: MigrationError, plan: Plan, timeout: str) -> tuple[str, str]:
 def unreturned(exc: MigrationError, plan: Plan) -> str:
     """Word in one line that a downgrade failed there."""
     if isinstance(exc, LateError):
-        return f"the downgrade of {exc.revision or plan.steps[0].revision} did not end in time"
+        name = exc.revision or plan.steps[0].revision
+        return f"the downgrade of {name} did not end in time{_ended(exc)}"
     reason = _reason(exc)
     said = "; ".join(_said(reason)) if reason else str(exc).splitlines()[0]
     where = _where(reason).rstrip(".") if reason else ""
     return f"the downgrade of {exc.revision} failed{where}: {said}"
+
+
+def _ended(exc: LateError) -> str:
+    """Say where a deadline has met a run."""
+    where = str(exc).partition(", and ended ")[2].partition(". ")[0]
+    return f", {where}" if where else ""
 
 
 def _reason(exc: MigrationError) -> Reason | None:

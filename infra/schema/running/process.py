@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import sys
 from collections import deque
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +27,7 @@ __all__ = ["Online"]
 _ROOT = Path(__file__).parents[3]
 _LINE_BYTES = 2**26  # an order holds the revision's downgrade
 _SECONDS = 5.0
+_NOISE_SECONDS = 1.0  # for the last words of a process that has ended
 _NOISE_LINES = 20
 _PIECE_BYTES = 2**16
 
@@ -69,6 +72,7 @@ class Online:
         self._process: asyncio.subprocess.Process | None = None
         self._noise: deque[str] = deque(maxlen=_NOISE_LINES)
         self._listener: asyncio.Task[None] | None = None
+        self._errors: asyncio.ReadTransport | None = None
         self._asking = False
 
     async def run(self, step: Step) -> None:
@@ -98,32 +102,35 @@ class Online:
         if process.stdin is not None:
             process.stdin.close()
         if self._asking and process.returncode is None:
-            process.kill()
+            # With what it has started and waits for: it leads a session, and so a group.
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
         try:
             await asyncio.wait_for(process.wait(), _SECONDS)
         except TimeoutError:
             process.kill()
             await process.wait()
-        if self._listener is not None:
-            await self._listener
+        await self._hear_out()
 
     async def _start(self) -> None:
         """Start it, and tell it what no process list may show."""
         await self.close()
+        listening, telling = os.pipe()
         self._process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
             "infra.schema.online",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
+            stderr=telling,
             cwd=_ROOT,
             limit=_LINE_BYTES,
             # Ctrl-C in a terminal is for the caller, which ends this one between two revisions.
             start_new_session=True,
         )
+        os.close(telling)
         self._noise.clear()
-        self._listener = asyncio.create_task(self._listen(self._process))
+        await self._hear(listening)
         await self._write(
             {
                 "folder": str(self._folder.absolute()),
@@ -133,12 +140,30 @@ class Online:
             }
         )
 
-    async def _listen(self, process: asyncio.subprocess.Process) -> None:
-        """Keep the last that env.py prints or logs, for the case that it ends without an answer."""
-        if process.stderr is None:
+    async def _hear(self, descriptor: int) -> None:
+        """Read what it says on standard error.
+
+        By a pipe that is not asyncio's: programs that a revision leaves running have it too, and
+        asyncio takes a process for ended when all of its pipes are.
+        """
+        said = asyncio.StreamReader()
+        self._errors, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(said), os.fdopen(descriptor, "rb", 0)
+        )
+        self._listener = asyncio.create_task(self._listen(said))
+
+    async def _hear_out(self) -> None:
+        """Read to the end, and wait for nobody who may still hold the other one."""
+        if self._listener is None or self._errors is None:
             return
+        await asyncio.wait({self._listener}, timeout=_NOISE_SECONDS)
+        self._errors.close()
+        await self._listener
+
+    async def _listen(self, said: asyncio.StreamReader) -> None:
+        """Keep the last that env.py prints or logs, for the case that it ends without an answer."""
         rest = b""
-        while piece := await process.stderr.read(_PIECE_BYTES):
+        while piece := await said.read(_PIECE_BYTES):
             *lines, rest = (rest + piece).split(b"\n")
             rest = rest[-_PIECE_BYTES:]
             self._noise.extend(line.decode(errors="replace") for line in lines if line.strip())
@@ -167,8 +192,7 @@ class Online:
             answer: dict[str, Any] = json.loads(line)
             return answer
         await process.wait()
-        if self._listener is not None:
-            await self._listener
+        await self._hear_out()
         status = process.returncode
         how = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
         last = redacted(self._noise[-1].strip(), self._session.url) if self._noise else ""

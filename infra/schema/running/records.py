@@ -76,7 +76,7 @@ class Records:
         self.all.append(
             {
                 "sql": _with_values(statement, parameters),
-                "from": self._answer(connection),
+                "from": self._before_it(connection),
                 "begun": time.monotonic(),
             }
         )
@@ -98,6 +98,18 @@ class Records:
 
     def _over(self, _connection: Connection) -> None:
         self.all.append({"over": time.monotonic()})
+
+    def _before_it(self, connection: Connection) -> dict[str, Any]:
+        """Ask; but not behind a statement that failed: its transaction may take no question.
+
+        What goes on from there, ROLLBACK TO SAVEPOINT, would fail here and nowhere else. The
+        server's clock is then ours, from the last answer on.
+        """
+        last = self.all[-1] if self.all else {}
+        if "over" in last or "ended" in last or not last:
+            return self._answer(connection)
+        passed, answer = time.monotonic() - last["begun"], last["from"]
+        return {**answer, "from": answer["from"] + passed, "to": answer["to"] + passed}
 
     def _answer(self, connection: Connection) -> dict[str, Any]:
         answer: dict[str, Any] = json.loads(self._ask(connection, self._question))
