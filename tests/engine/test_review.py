@@ -31,6 +31,7 @@ def _facts(node: Node) -> dict[str, Any]:
     return facts
 
 
+@pytest.mark.long
 def test_a_preview_rehearses_and_files_the_report(make_node: Callable[..., Node]) -> None:
     """Locks, rewritten tables, findings and the way back are among the messages and in files."""
     node = make_node()
@@ -77,6 +78,7 @@ def test_a_rehearsal_that_fails_stops_the_preview(make_node: Callable[..., Node]
     assert "already exists" in _filed(node, "report.md")
 
 
+@pytest.mark.long
 def test_lint_refuses_an_up_and_lets_a_preview_pass(make_node: Callable[..., Node]) -> None:
     """`lint: refuse` stops before anything runs; a reason in the file, or another level, helps."""
     node = make_node()

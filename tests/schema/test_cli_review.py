@@ -149,6 +149,7 @@ def test_a_report_in_all_its_forms(url: str, files: Path, tmp_path: Path) -> Non
     assert json.loads(data.stdout)["plan"]["steps"][0]["revision"] == "bbb2"
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("options", "said"),
     [

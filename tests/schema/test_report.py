@@ -297,6 +297,7 @@ def test_times_that_are_of_other_statements_are_not_shown_beside_the_plan() -> N
     assert "statement 1 of 1\n" in text
 
 
+@pytest.mark.long
 def test_what_the_previous_release_has_makes_room_for_what_is_new() -> None:
     """Its SQL comes last and is cut first; what it destroys is told all the same."""
     old = [step(f"old{n}", f"SELECT {n} -- {'x' * 900}", undo=script()) for n in range(120)]

@@ -38,7 +38,10 @@ _OF_THE_BROWSER = re.compile(r"https?://(?:[\w-]+\.)*(?:google|googleapis|gvt1)\
 _SIZE = (1240, 1600)
 _SECONDS = 120
 
-pytestmark = pytest.mark.skipif(_BROWSER is None, reason="no chromium here: see .ci/browser")
+pytestmark = [
+    pytest.mark.long,
+    pytest.mark.skipif(_BROWSER is None, reason="no chromium here: see .ci/browser"),
+]
 
 
 @pytest.fixture(scope="module")

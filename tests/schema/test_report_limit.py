@@ -81,6 +81,7 @@ def test_what_fits_is_whole() -> None:
     _checked(text, report.LIMIT)
 
 
+@pytest.mark.long
 def test_last_things_are_cut_first() -> None:
     """The diagram goes before the table before and after, that before SQL, and findings last."""
     found = reviews.full()

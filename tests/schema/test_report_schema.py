@@ -179,6 +179,7 @@ def test_the_diagram_has_the_changed_and_their_neighbours(catalogs: list[Catalog
     ]
 
 
+@pytest.mark.long
 def test_mermaid_itself_takes_the_diagram(catalogs: list[Catalog]) -> None:
     """The library that GitHub draws with reads it, names and all."""
     found = erd.diagram(*catalogs)
@@ -194,6 +195,7 @@ _ODD = (
 )  # fmt: skip
 
 
+@pytest.mark.long
 def test_mermaid_itself_takes_any_name() -> None:
     """Names that its grammar has no place for are written in a similar way."""
     quoted = ['"' + name.replace('"', '""') + '"' for name in _ODD]

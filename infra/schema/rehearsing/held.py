@@ -105,7 +105,9 @@ def _alone(work: Work, before: Relations, sampler: Sampler | None, home: str) ->
         relation = before.get(oid)
         if relation is not None and not relation.index:
             known.add((mode, relation.name))
-            yield Held(mode=mode, relation=relation.name, seconds=last - first, statement=number)
+            # Of one that the last look alone has seen, nobody knows when it went before the end.
+            seconds = (last if last > first else end) - first
+            yield Held(mode=mode, relation=relation.name, seconds=seconds, statement=number)
     for lock in manual.derive((sql,)):
         table = _table(lock.relation, before, home)
         if lock.mode not in STRENGTH or table is None or (lock.mode, table.name) in known:
