@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from infra.schema.review import Finding
     from tests.conftest import PostgresServer
 
+pytestmark = pytest.mark.long  # a database each
+
 _SERVER = ("type-missing", "extension-missing", "extension-version-missing", "owner-unknown")
 _PASSWORD = "pass"  # noqa: S105 - of a role on a throwaway server
 

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from infra.servers.throwaway import Throwaway
     from tests.conftest import PostgresServer
 
+pytestmark = pytest.mark.long  # two servers each
+
 _WRITES = re.compile(
     r"(?:statement|execute [^:]*): \W*(?:INSERT|UPDATE|DELETE|MERGE|TRUNCATE|COPY|CREATE|ALTER|DROP"
     r"|GRANT|REVOKE|COMMENT|VACUUM|ANALYZE|REINDEX|REFRESH|CLUSTER|SELECT .*nextval)",

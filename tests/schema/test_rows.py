@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from tests.conftest import PostgresServer
     from tests.migrations.place import Place
 
+pytestmark = pytest.mark.long  # thousands of rows
+
 _TYPES = """
 CREATE EXTENSION vector;
 CREATE TYPE mood AS ENUM ('sad', 'it''s ok', 'happy');

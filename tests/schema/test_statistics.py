@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.conftest import PostgresServer
     from tests.migrations.place import Place
 
+pytestmark = pytest.mark.long  # two servers each
+
 _TABLES = """
 CREATE TABLE people (id int PRIMARY KEY, name varchar(40), born date, tags text[]);
 INSERT INTO people
