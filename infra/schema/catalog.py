@@ -11,7 +11,7 @@ from infra.schema.model import Catalog, Drift
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["FORMAT", "comparable", "compare", "read", "schemas", "worded"]
+__all__ = ["FORMAT", "NAME", "ON", "OWNED", "comparable", "compare", "read", "schemas", "worded"]
 
 FORMAT = 1
 """Raised with every change to names or definitions: catalogs of two formats aren't compared."""
@@ -180,13 +180,14 @@ _KIND = re.compile(f"({'|'.join(_KINDS)}) ")
 _PARTS = ("column", "constraint", "policy", "trigger", "rule")
 _LOOSE = ("schema", "extension", "event trigger", "publication")
 
-_NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),:]+)'
-_IN_SCHEMA = re.compile(rf"(?:of {_NAME} )?(?:in )?({_NAME})")
-_RELATION = re.compile(rf"({_NAME}\.{_NAME})")
+NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),:]+)'
+"""Pattern of a name as SQL writes it, for the names and definitions of a catalog."""
+_IN_SCHEMA = re.compile(rf"(?:of {NAME} )?(?:in )?({NAME})")
+_RELATION = re.compile(rf"({NAME}\.{NAME})")
 # An index and statistics say first what they are on; a sequence says last whose it is.
-_ON = re.compile(rf"on ({_NAME}\.{_NAME})[ :]")
-_OWNED = re.compile(rf", owned by ({_NAME}\.{_NAME})\.{_NAME}(?:, owner .*)?\Z")
-_GRANTEE = re.compile(rf" to {_NAME}\Z")
+ON = re.compile(rf"on ({NAME}\.{NAME})[ :]")
+OWNED = re.compile(rf", owned by ({NAME}\.{NAME})\.{NAME}(?:, owner .*)?\Z")
+_GRANTEE = re.compile(rf" to {NAME}\Z")
 
 
 def _rank(drift: Drift) -> tuple[int, str]:
@@ -233,9 +234,9 @@ def _around(kind: str, rest: str, definition: str) -> Iterator[str]:
     if kind in _PARTS:
         relation = _RELATION.match(rest)
     elif kind == "sequence":
-        relation = _OWNED.search(definition)
+        relation = OWNED.search(definition)
     else:
-        relation = _ON.match(definition)
+        relation = ON.match(definition)
     if relation:
         yield from (f"{whole} {relation[1]}" for whole in (*_TABLES, "domain"))
 

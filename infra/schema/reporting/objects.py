@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from infra.schema.catalog import NAME, ON, OWNED
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -47,14 +49,11 @@ _KINDS = (
 _KIND = re.compile(f"({'|'.join(_KINDS)}) ")
 _PARTS = frozenset({"column", "constraint", "policy", "trigger", "rule"})
 
-_NAME = r'(?:"(?:[^"]|"")*"|[^\s".(),:]+)'
-_QUALIFIED = re.compile(rf"{_NAME}\.{_NAME}")
-_LAST = re.compile(rf"{_NAME}\.{_NAME}\.({_NAME})\Z")
-_ON = re.compile(rf"on ({_NAME}\.{_NAME})[ :]")
-_OWNED = re.compile(rf", owned by ({_NAME}\.{_NAME})\.{_NAME}(?:, owner .*)?\Z")
-_ONE = re.compile(_NAME)
-_KEY = re.compile(rf"(PRIMARY KEY|UNIQUE)(?: NULLS NOT DISTINCT)? \(({_NAME}(?:, {_NAME})*)\)")
-_FOREIGN = re.compile(rf"FOREIGN KEY \(({_NAME}(?:, {_NAME})*)\) REFERENCES ({_NAME}\.{_NAME})\(")
+_QUALIFIED = re.compile(rf"{NAME}\.{NAME}")
+_LAST = re.compile(rf"{NAME}\.{NAME}\.({NAME})\Z")
+_ONE = re.compile(NAME)
+_KEY = re.compile(rf"(PRIMARY KEY|UNIQUE)(?: NULLS NOT DISTINCT)? \(({NAME}(?:, {NAME})*)\)")
+_FOREIGN = re.compile(rf"FOREIGN KEY \(({NAME}(?:, {NAME})*)\) REFERENCES ({NAME}\.{NAME})\(")
 # What follows the type in the definition of a column.
 _AFTER_TYPE = re.compile(
     r" (?:COLLATE|NOT NULL|GENERATED|DEFAULT|STORAGE|COMPRESSION|STATISTICS|WITH|OPTIONS)\b"
@@ -210,10 +209,10 @@ def _relation(name: str, definition: str, objects: Mapping[str, str]) -> str:
         found = _QUALIFIED.match(rest)
         return found[0] if found else ""
     if its in ("index", "statistics"):
-        on = _ON.match(definition)
+        on = ON.match(definition)
         return on[1] if on else ""
     if its == "sequence":
-        owned = _OWNED.search(definition)
+        owned = OWNED.search(definition)
         return owned[1] if owned else ""
     if its == "comment on":  # an index is found by what it is on
         return _relation(rest, objects.get(rest, ""), objects)
