@@ -153,7 +153,8 @@ def review(place: Place, seen: Look, *, say: Say, rehearsed: bool) -> Review:
     rehearsal = _rehearse(place, seen, made, old, say) if rehearsed else None
     findings = _lint(place, seen, made, rehearsal)
     # An update has no rehearsal to know the SQL of live revisions from: it refuses without.
-    errors = sorted({each.rule for each in _refusing(place, seen, made)})
+    known = findings if rehearsal is None else None
+    errors = sorted({each.rule for each in _refusing(place, seen, made, known)})
     refuses = [f"lint found errors, and lint is refuse: {', '.join(errors)}"] if errors else []
     if not plan.approved(made, options.policy):
         refuses.append(f"approved_plan is {options.policy.approved_plan}, and this is another plan")
@@ -221,13 +222,15 @@ def _refuse_unsound(place: Place, seen: Seen) -> None:
         raise refusals.unsound(refusing)
 
 
-def _refusing(place: Place, seen: Look, made: Plan) -> tuple[Finding, ...]:
-    """Give the findings for which `up` stops."""
+def _refusing(
+    place: Place, seen: Look, made: Plan, known: tuple[Finding, ...] | None = None
+) -> tuple[Finding, ...]:
+    """Give the findings for which `up` stops; `known` are those without a rehearsal, if at hand."""
     if place.options.lint != "refuse" or not made.steps:
         return ()
     from infra.schema import lint  # noqa: PLC0415 - it loads a parser, where something is pending
 
-    return lint.refusing(_lint(place, seen, made))
+    return lint.refusing(_lint(place, seen, made) if known is None else known)
 
 
 def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) -> Seen:
