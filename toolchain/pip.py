@@ -95,10 +95,19 @@ class _Seen:
         word, _, rest = line.strip().partition(" ")
         if word in {"Downloading", "Installing", "Using", "Saved"}:
             self.progressed = True
-            self._state = f"{word.lower()} {rest.rpartition('/')[2]}"
+            self._state = f"{word.lower()} {_shortened(rest)}"
 
     def tick(self) -> None:
         self._show(self._state)
+
+
+def _shortened(what: str) -> str:
+    """Give a file without its folder, and how many packages in place of a list of all."""
+    listed = what.removeprefix("collected packages: ")
+    if listed == what:
+        return what.rpartition("/")[2]
+    count = listed.count(",") + 1
+    return f"{count} package{'' if count == 1 else 's'}"
 
 
 def _told(exc: run.CommandError) -> str:

@@ -1,5 +1,6 @@
 """What a person sees of a long step: on stderr, in place on a terminal."""
 
+import os
 import sys
 import time
 from collections.abc import Iterator
@@ -9,6 +10,7 @@ __all__ = ["Progress", "say", "step"]
 
 _LINE_EVERY = 10.0  # seconds between two lines where nothing can be redrawn
 _DRAW_EVERY = 0.2  # seconds between two drawings on a terminal
+_COLUMNS = 80  # where a terminal does not say how wide it is
 
 
 def say(text: str) -> None:
@@ -17,20 +19,25 @@ def say(text: str) -> None:
 
 
 class Progress:
-    """A line that tells how far a step is."""
+    """A line that tells how far a step is.
+
+    Attributes:
+        begin: when the step began, by `time.monotonic`.
+    """
 
     def __init__(self, label: str) -> None:
         """Begin to tell of the step that `label` names."""
         self._label = label
-        self._begin = time.monotonic()
-        self._terminal = sys.stderr.isatty()
+        self.begin = time.monotonic()
+        # A dumb terminal can't move its cursor back: there each line is one more.
+        self._terminal = sys.stderr.isatty() and os.environ.get("TERM") != "dumb"
         self._every = _DRAW_EVERY if self._terminal else _LINE_EVERY
-        self._last = self._begin if not self._terminal else 0.0
+        self._last = self.begin if not self._terminal else 0.0
 
     @property
     def elapsed(self) -> float:
         """Seconds since the step began."""
-        return time.monotonic() - self._begin
+        return time.monotonic() - self.begin
 
     def update(self, state: str) -> None:
         """Show `state`, unless something was shown a moment ago."""
@@ -38,11 +45,13 @@ class Progress:
         if now - self._last < self._every:
             return
         self._last = now
-        text = f"{self._label}: {state}, {_clock(self.elapsed)}"
+        clock = f", {_clock(self.elapsed)}"
+        text = f"{self._label}: {state}"
         if self._terminal:
-            print(f"\r\x1b[Ktoolchain: {text}", end="", file=sys.stderr, flush=True)
+            line = _fit(f"toolchain: {text}", clock, _columns())
+            print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
         else:
-            say(text)
+            say(text + clock)
 
     def clear(self) -> None:
         """Take the line away from a terminal, so that the next print begins at its start."""
@@ -67,6 +76,26 @@ def step(label: str, *, about: str = "") -> Iterator[Progress]:
         raise
     shown.clear()
     say(f"{label}: done in {_clock(shown.elapsed)}")
+
+
+def _columns() -> int:
+    """Measure the terminal at each drawing, since it may be resized meanwhile."""
+    try:
+        return os.get_terminal_size(sys.stderr.fileno()).columns or _COLUMNS
+    except (OSError, ValueError):
+        return _COLUMNS
+
+
+def _fit(text: str, clock: str, columns: int) -> str:
+    """Cut `text` so that it stands in one row with the clock after it.
+
+    A longer line would wrap, and only its last row would be redrawn. The last column stays free:
+    some terminals wrap as soon as it is written.
+    """
+    room = columns - 1 - len(clock)
+    if len(text) > room:
+        text = text[: max(room - 3, 0)] + "..."
+    return (text + clock)[: max(columns - 1, 0)]
 
 
 def _clock(seconds: float) -> str:
