@@ -12,6 +12,10 @@ _UNLESS_SET = {
     # download site for the plugins of all Python packages, at every run.
     "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
 }
+# Without it the language host that was built asks pip for the installed packages, at every run.
+_OF_A_BUILT_ENGINE = {
+    "PULUMI_PYTHON_CMD": str(versions.ROOT / "toolchain" / "languagehost-python.sh")
+}
 
 
 def environment() -> dict[str, str]:
@@ -23,13 +27,14 @@ def environment() -> dict[str, str]:
     Raises:
         ToolchainError: when no engine is there yet.
     """
-    found = engine.locate()
+    found = engine.find()
     venv = versions.ROOT / ".venv" / "bin"
     first = [str(venv)] if venv.is_dir() else []
-    if next(ambient.on_path("pulumi"), None) != found:
-        first.append(str(found.parent))
+    if next(ambient.on_path("pulumi"), None) != found.path:
+        first.append(str(found.path.parent))
     rest = [entry for entry in os.get_exec_path() if entry not in first]
-    kept = {name: os.environ.get(name, value) for name, value in _UNLESS_SET.items()}
+    unless_set = _UNLESS_SET | (_OF_A_BUILT_ENGINE if found.route == "build" else {})
+    kept = {name: os.environ.get(name, value) for name, value in unless_set.items()}
     return {"PATH": os.pathsep.join([*first, *rest]), **kept}
 
 

@@ -50,8 +50,7 @@ class ContainerStack(Project):
         """Lay it out."""
         super().__init__(folder, program=program)
         self.docker, self.image = docker, image
-        self.pulumi("config", "rm", "groundwork:dataDir")
-        self.configure(target="container", image=image)
+        self.configure(dataDir=None, target="container", image=image)
 
     def described(self) -> dict[str, Any]:
         """Give all that Docker says of the server's container."""
@@ -94,12 +93,7 @@ class ContainerStack(Project):
         """Refresh the container alone, or the volume with it, as messages advise."""
         kinds = [_CONTAINER, *([_VOLUME] if volume else [])]
         targets = [word for kind in kinds for word in ("--target", f"{_URN}{kind}")]
-        self.pulumi("refresh", "--yes", "--skip-preview", "--stack", "test", *targets)
-
-    def destroy(self, *, check: bool = True) -> str:
-        """Destroy; give what was said."""
-        options = ("--yes", "--skip-preview", "--stack", "test")
-        return self.pulumi("destroy", *options, check=check).text
+        self.refresh(*targets)
 
 
 _URN = "urn:pulumi:test::groundwork::"

@@ -70,17 +70,11 @@ class Stack(Project):
     def __init__(self, folder: Path, *, database: str, program: str = "") -> None:
         """Lay it out; the admin's URL is still to be given."""
         super().__init__(folder, program=program)
-        self.pulumi("config", "rm", "groundwork:dataDir")
-        self.configure(target="existing", database=database, waitSeconds="3")
+        self.configure(dataDir=None, target="existing", database=database, waitSeconds="3")
 
     def admin(self, url: str) -> None:
         """Give the admin's URL."""
         self.configure_secret("adminUrl", url)
-
-    def forget(self) -> None:
-        """Lose the state; the configuration stays."""
-        self.pulumi("stack", "rm", "--force", "--yes", "--preserve-config", "test")
-        self.pulumi("stack", "init", "test")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,7 +11,7 @@ from alembic.config import Config
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["add", "init"]
+__all__ = ["add", "init", "init_three"]
 
 
 def init(folder: Path, *, template: str = "async") -> Path:
@@ -45,3 +45,30 @@ def add(  # noqa: PLR0913 - the parts of a revision file
         f"def downgrade():\n{textwrap.indent(textwrap.dedent(down), '    ')}\n"
     )
     return path
+
+
+def init_three(folder: Path) -> Path:
+    """Make an Alembic directory with three small revisions; gives its folder."""
+    init(folder)
+    add(
+        folder,
+        "aaa1",
+        None,
+        "op.execute('CREATE TABLE one (id int PRIMARY KEY)')",
+        "op.execute('DROP TABLE one')",
+    )
+    add(
+        folder,
+        "bbb2",
+        "aaa1",
+        "op.add_column('one', sa.Column('note', sa.Text()))",
+        "op.drop_column('one', 'note')",
+    )
+    add(
+        folder,
+        "ccc3",
+        "bbb2",
+        "op.create_index('ix_one_note', 'one', ['note'])",
+        "op.drop_index('ix_one_note')",
+    )
+    return folder

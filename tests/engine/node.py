@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,7 @@ from tests.engine import histories
 from tests.engine.project import Project
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
     from tests.conftest import PostgresServer
@@ -60,6 +62,17 @@ class Database:
 
         return asyncio.run(run())
 
+    @contextmanager
+    def hold_lock(self, number: int) -> Iterator[Callable[[], None]]:
+        """Hold an advisory lock; gives what releases it before the end."""
+        with asyncio.Runner() as runner:
+            connection = runner.run(asyncpg.connect(self.url))
+            runner.run(connection.execute(f"SELECT pg_advisory_lock({number})"))
+            try:
+                yield lambda: runner.run(connection.execute("SELECT pg_advisory_unlock_all()"))
+            finally:
+                runner.run(connection.close())
+
 
 def make_database(server: PostgresServer, name: str) -> str:
     """Make an empty database, with pgvector in a schema of its own; gives its URL."""
@@ -78,7 +91,7 @@ class Node(Project):
         super().__init__(folder, program=_PROGRAM, migrations=migrations)
         self.url = url
         self.database = Database(url=url)
-        self.pulumi("config", "set", "node:url", "--secret", "--", url)
+        self.configure_secret("node:url", url)
 
     def shown(self) -> dict[str, Any]:
         """Give the node's properties as a preview says them in JSON, and `op`."""

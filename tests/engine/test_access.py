@@ -46,9 +46,7 @@ def project(make_project: Callable[[], Project]) -> Project:
 @pytest.fixture(scope="module")
 def admin(project: Project) -> Callable[..., list[Any]]:
     """Statements run as the superuser, whose password is in the state; the last one's rows."""
-    export = project.pulumi("stack", "export", "--show-secrets", "--stack", "test").text
-    resources = json.loads(export)["deployment"]["resources"]
-    (made,) = [each for each in resources if each["urn"].endswith("::server-admin")]
+    (made,) = [each for each in project.resources() if each["urn"].endswith("::server-admin")]
     password = json.loads(made["outputs"]["password"]["plaintext"])
     place = urlsplit(project.outputs()["app_url"])
     url = f"postgresql://postgres:{password}@{place.hostname}:{place.port}{place.path}"
@@ -134,11 +132,9 @@ async def _as_itself(url: str, statement: str) -> None:
         await session.close()
 
 
-def test_a_second_preview_and_a_refresh_change_nothing(project: Project) -> None:
+def test_a_refresh_changes_nothing(project: Project) -> None:
     """Nothing of it is seen as changed without a change."""
-    project.up("--expect-no-changes")
-    project.pulumi("refresh", "--yes", "--stack", "test", "--expect-no-changes")
-    project.preview("--expect-no-changes")
+    project.refresh("--expect-no-changes")
 
 
 _DEFAULTS = f"ALTER DEFAULT PRIVILEGES FOR ROLE {identifier(_OWNER)} IN SCHEMA app"
@@ -179,21 +175,29 @@ _SETTINGS = {
 
 
 @pytest.mark.long
-def test_privileges_that_were_changed_by_hand_are_seen_and_put_right(
+def test_privileges_and_settings_that_were_changed_by_hand_are_shown_and_put_right(
     project: Project, admin: Callable[..., list[Any]]
 ) -> None:
-    """A refresh sees each, `up` repairs it, and the next preview is clean."""
+    """A refresh shows each as it is, `up` repairs it, and the next preview is clean.
+
+    What isn't the project's own is left alone.
+    """
     for change, right in _PRIVILEGES.values():
         admin(change)
         assert admin(f"SELECT {right}") == [(False,)]
+    alter = f"ALTER ROLE {identifier(_APP)} IN DATABASE {identifier(_DATABASE)}"
+    admin(f"{alter} SET statement_timeout = 0", f"{alter} SET work_mem = '5MB'")
 
-    project.pulumi("refresh", "--yes", "--stack", "test")
+    seen = project.refresh("--diff").text
     changed = {name for name, step in project.steps().items() if step != "same"}
     project.up()
 
     assert set(_PRIVILEGES) <= changed
     for _, right in _PRIVILEGES.values():
         assert admin(f"SELECT {right}") == [(True,)]
+    assert re.search(r'statement_timeout *: "7s" => "0"', seen)
+    assert project.query("SHOW statement_timeout") == [("7s",)]
+    assert project.query("SHOW work_mem") == [("5MB",)]
     project.preview("--expect-no-changes")
 
 
@@ -211,32 +215,6 @@ def test_settings_that_were_changed_by_hand_are_seen_by_a_preview(
     for _, right in _SETTINGS.values():
         assert project.query(f"SELECT {right}") == [(True,)]
     project.preview("--expect-no-changes")
-
-
-@pytest.mark.long
-def test_a_refresh_shows_a_setting_as_it_is(
-    project: Project, admin: Callable[..., list[Any]]
-) -> None:
-    """`up` has what the stack says again, and leaves alone what isn't the project's own."""
-    alter = f"ALTER ROLE {identifier(_APP)} IN DATABASE {identifier(_DATABASE)}"
-    admin(f"{alter} SET statement_timeout = 0", f"{alter} SET work_mem = '5MB'")
-
-    seen = project.pulumi("refresh", "--yes", "--diff", "--stack", "test").text
-    project.up()
-
-    assert re.search(r'statement_timeout *: "7s" => "0"', seen)
-    assert project.query("SHOW statement_timeout") == [("7s",)]
-    assert project.query("SHOW work_mem") == [("5MB",)]
-
-
-@pytest.mark.long
-def test_a_timeout_that_is_emptied_is_reset(project: Project) -> None:
-    """An empty one sets none, and another one is set in place."""
-    project.configure(appLockTimeout="", appStatementTimeout="8s")
-    project.up()
-
-    assert project.query("SHOW lock_timeout") == [("0",)]
-    assert project.query("SHOW statement_timeout") == [("8s",)]
 
 
 @pytest.mark.long
@@ -262,39 +240,42 @@ def test_passwords_are_changed_in_place_while_sessions_go_on(project: Project) -
         with pytest.raises(asyncpg.InvalidPasswordError):
             project.query("SELECT 1", url=before[_url(role)])
     assert _events(project) == events
-    project.preview("--expect-no-changes")
 
 
 @pytest.mark.long
-def test_a_chosen_password_is_taken_and_given_up(project: Project) -> None:
-    """Any printable text does; without it one is generated again, for that role alone."""
+def test_a_chosen_password_and_timeouts_are_taken(project: Project) -> None:
+    """Any printable text does, for that role alone; an empty timeout sets none."""
     chosen, before = "Chosen: %40 'x' \\ 1", project.outputs()
     project.configure_secret("appPassword", chosen)
+    project.configure(appLockTimeout="", appStatementTimeout="8s")
     project.up()
     after = project.outputs()
 
     assert unquote(urlsplit(after["app_url"]).password or "") == chosen
     assert project.query("SELECT 1") == [(1,)]
     assert after["reader_url"] == before["reader_url"]
-    project.pulumi("config", "rm", "groundwork:appPassword")
-    project.up()
-    assert unquote(urlsplit(project.outputs()["app_url"]).password or "") != chosen
-    project.preview("--expect-no-changes")
+    assert project.query("SHOW lock_timeout") == [("0",)]
+    assert project.query("SHOW statement_timeout") == [("8s",)]
 
 
 @pytest.mark.long
-def test_an_auditor_goes_where_none_is_wanted(project: Project) -> None:
-    """It is dropped, and nothing else is touched but what names it."""
-    project.configure(auditor="false")
+def test_a_password_and_an_auditor_go_where_none_is_wanted(project: Project) -> None:
+    """The first is generated again, the second is dropped; nothing else is touched."""
+    chosen = project.outputs()["app_url"]
+    project.configure(auditor="false", appPassword=None)
     steps = project.steps()
     project.up()
 
     assert {name: step for name, step in steps.items() if name[:3] == "db-" and step != "same"} == {
+        "db-app": "create",
+        "db-role-app": "update",
         "db-auditor": "delete",
         "db-role-auditor": "delete",
         "db-memberships": "update",
         "db-role-settings": "update",
     }
+    assert project.outputs()["app_url"] != chosen
+    assert project.query("SELECT 1") == [(1,)]
     assert project.query("SELECT FROM pg_roles WHERE rolname LIKE '%auditor'") == []
     assert "auditor_url" not in project.outputs()
     project.preview("--expect-no-changes")

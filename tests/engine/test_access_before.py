@@ -33,7 +33,7 @@ def former(scratch: Path) -> Iterator[Project]:
     project = Project(folder, program=PROGRAM)
     project.up()
     yield project
-    project.pulumi("destroy", "--yes", "--stack", "test", check=False)
+    project.destroy(check=False)
     shutil.rmtree(folder)
 
 
@@ -54,7 +54,7 @@ def test_a_stack_from_before_there_were_groups_is_changed_in_place(former: Proje
     assert {steps.get(name, "same") for name in kept} <= {"same", "update"}
     former.configure(drift="accept")
     former.up()
-    former.pulumi("config", "rm", "groundwork:drift")
+    former.configure(drift=None)
 
     after = former.outputs()
     assert (after["url"], after["migrator_url"]) == (before["url"], before["migrator_url"])
@@ -68,7 +68,7 @@ def test_a_stack_from_before_there_were_groups_is_changed_in_place(former: Proje
         " WHERE rolname = 'groundwork_migrator'"
     ) == [(False,)]
     former.preview("--expect-no-changes")
-    former.pulumi("refresh", "--yes", "--stack", "test")
+    former.refresh()
     former.preview("--expect-no-changes")
 
 
@@ -126,7 +126,7 @@ def stack(scratch: Path, server: Server) -> Iterator[Stack]:
     stack.admin(server.url("keeper"))
     stack.configure(existingObjects="adopt", auditor="true")
     yield stack
-    stack.pulumi("destroy", "--yes", "--stack", "test", check=False)
+    stack.destroy(check=False)
     shutil.rmtree(folder)
 
 
@@ -149,7 +149,7 @@ def test_what_stands_in_a_database_that_is_taken_over_is_in_reach(
     stack.preview("--expect-no-changes")
 
     _repairs_what_is_revoked(stack, server)
-    stack.pulumi("destroy", "--yes", "--stack", "test")
+    stack.destroy()
     assert {("role", "shop_app"), ("database", "shop")} <= server.objects()
 
 
@@ -158,7 +158,7 @@ def _repairs_what_is_revoked(stack: Stack, server: Server) -> None:
     server.run("REVOKE CONNECT ON DATABASE shop FROM shop_readwrite", "SELECT 1")
     server.run("REVOKE USAGE ON SCHEMA app FROM shop_readonly", "SELECT 1", database="shop")
 
-    stack.pulumi("refresh", "--yes", "--stack", "test")
+    stack.refresh()
     stack.up()
 
     assert server.run(

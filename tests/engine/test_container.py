@@ -46,7 +46,7 @@ def stack(scratch: Path, docker: Docker, docker_image: str) -> Iterator[Containe
 
 def test_a_preview_of_nothing_makes_nothing(stack: ContainerStack) -> None:
     """Everything is to be created, and the port is known already."""
-    volume = stack.pulumi("config", "get", "groundwork:volume").text.strip()
+    volume = stack.configured("volume")
 
     previewed = stack.previewed()
 

@@ -79,8 +79,7 @@ def test_the_cluster_is_as_everywhere(stack: ContainerStack) -> None:
 def test_a_second_run_changes_nothing(stack: ContainerStack) -> None:
     """The engine agrees in each of its ways to ask."""
     stack.up("--expect-no-changes")
-    stack.pulumi("refresh", "--yes", "--stack", "test", "--expect-no-changes")
-    stack.preview("--expect-no-changes")
+    stack.refresh("--expect-no-changes")
 
 
 def test_no_secret_is_in_docker_or_in_the_state(stack: ContainerStack) -> None:
@@ -160,7 +159,7 @@ def test_another_image_and_other_settings_keep_the_rows(stack: ContainerStack) -
     """The former container ends in order: the next one's log says so."""
     other = _another_image(stack)
     stack.configure(image=other, memory="700", cpus="1.5")
-    stack.pulumi("config", "set", "--path", "groundwork:parameters.maintenance_work_mem", "256MB")
+    stack.configure(**{"parameters.maintenance_work_mem": "256MB"})
     stack.up()
     found = stack.described()
 
@@ -174,10 +173,10 @@ def test_another_image_and_other_settings_keep_the_rows(stack: ContainerStack) -
     stack.up()
     assert stack.described()["Id"] == found["Id"]  # limits change in place
     assert stack.described()["HostConfig"]["Memory"] == 800 * 1024 * 1024
-    stack.pulumi("config", "rm", "groundwork:memory")
+    stack.configure(memory=None)
     stack.up()
     assert stack.described()["HostConfig"]["Memory"] == 0
-    stack.pulumi("refresh", "--yes", "--stack", "test", "--expect-no-changes")
+    stack.refresh("--expect-no-changes")
 
 
 @pytest.mark.parametrize(
@@ -194,13 +193,10 @@ def test_what_cannot_be_is_refused_and_the_server_stays(
 ) -> None:
     """One message, no traceback; the container is the same and answers."""
     before = stack.described()["Id"]
-    former = stack.pulumi("config", "get", "--path", f"groundwork:{key}", check=False)
-    stack.pulumi("config", "set", "--path", f"groundwork:{key}", value)
+    former = stack.configured(key)
+    stack.configure(**{key: value})
     refused = stack.up(check=False)
-    if former.status:
-        stack.pulumi("config", "rm", "--path", f"groundwork:{key}")
-    else:
-        stack.configure(**{key: former.text.strip()})
+    stack.configure(**{key: former})
 
     assert refused.status
     assert said in refused.text
@@ -226,8 +222,7 @@ def test_with_a_certificate_the_server_takes_nobody_without_tls(stack: Container
     assert "PRIVATE KEY" not in stack.state()
     assert "PRIVATE KEY" not in stack.docker("inspect", stack.container()).stdout
     stack.preview("--expect-no-changes")
-    for key in keys:
-        stack.pulumi("config", "rm", f"groundwork:{key}")
+    stack.configure(**dict.fromkeys(keys))
     stack.up()
     assert stack.query(_ROWS) == [(1,)]
 
@@ -238,7 +233,7 @@ def test_a_protected_stack_is_not_destroyed(stack: ContainerStack) -> None:
     stack.up()
     before, things = stack.described()["Id"], stack.things()
 
-    said = stack.destroy(check=False)
+    said = stack.destroy(check=False).text
 
     assert "protect" in said
     assert (stack.described()["Id"], stack.things()) == (before, things)

@@ -4,32 +4,33 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import shutil
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
-from tests.servers.running import kill_all, processes
+from tests.engine.container import SERVER_ALONE
+from tests.engine.project import Project
+from tests.servers.running import kill_all, processes, stop_server
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from tests.engine.project import Outcome, Project
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 pytestmark = pytest.mark.long
 
-_KEEP = (
-    "INSERT INTO skill_files (name, version, effective_date, content)"
-    " VALUES ('kept', '1', '2026-01-01', 'text')"
-)
-_KEPT = "SELECT count(*) FROM skill_files WHERE name = 'kept'"
+_ROWS = "SELECT count(*) FROM kept"
 
 
 @pytest.fixture(scope="module")
-def project(make_project: Callable[[], Project]) -> Project:
-    """A stack that is up, with settings of its own and a row."""
-    project = make_project()
+def project(scratch: Path) -> Iterator[Project]:
+    """A server without a schema that is up, with settings of its own and a row."""
+    folder = scratch / f"embedded-{os.urandom(4).hex()}"
+    folder.mkdir(mode=0o755)
+    project = Project(folder, program=SERVER_ALONE)
     _set(project, "work_mem", "it's too much")
     refused = project.up(check=False)
     assert refused.status != 0
@@ -39,26 +40,14 @@ def project(make_project: Callable[[], Project]) -> Project:
     _set(project, "work_mem", "5MB")
     _set(project, "log_statement", "all")
     project.up()
-    project.query(_KEEP)
-    return project
+    project.query("CREATE TABLE kept AS SELECT 1 AS one")
+    yield project
+    stop_server(project.data)
+    shutil.rmtree(folder)
 
 
-def _set(project: Project, name: str, value: str) -> None:
-    project.pulumi("config", "set", "--path", f"groundwork:parameters.{name}", "--", value)
-
-
-def _admin(project: Project) -> str:
-    """Give the URL of the superuser, whose password is in the state alone."""
-    export = json.loads(project.pulumi("stack", "export", "--show-secrets").text)
-    resources = export["deployment"]["resources"]
-    server = next(each for each in resources if each["urn"].endswith("::server"))
-    known = server["outputs"]
-    password = json.loads(known["password"]["plaintext"])
-    return f"postgresql://postgres:{password}@127.0.0.1:{int(known['port'])}/postgres"
-
-
-def _destroy(project: Project, *, check: bool = True) -> Outcome:
-    return project.pulumi("destroy", "--yes", "--skip-preview", "--stack", "test", check=check)
+def _set(project: Project, name: str, value: str | None) -> None:
+    project.configure(**{f"parameters.{name}": value})
 
 
 def test_settings_are_reloaded_or_take_a_restart_and_that_is_said(project: Project) -> None:
@@ -76,7 +65,6 @@ def test_settings_are_reloaded_or_take_a_restart_and_that_is_said(project: Proje
     assert project.pid() == pid
     assert "restarted for max_connections, which ended no sessions" in project.up().text
     assert project.query("SHOW max_connections") == [("150",)]
-    project.preview("--expect-no-changes")
 
 
 def test_a_setting_that_postgresql_refuses_ends_the_preview(project: Project) -> None:
@@ -91,20 +79,18 @@ def test_a_setting_that_postgresql_refuses_ends_the_preview(project: Project) ->
         assert "Traceback" not in outcome.text
 
     assert project.pid() == pid
-    project.pulumi("config", "rm", "--path", "groundwork:parameters.shared_preload_libraries")
+    _set(project, "shared_preload_libraries", None)
     project.preview("--expect-no-changes")
 
 
 def test_a_setting_that_was_changed_by_hand_is_seen_and_put_right(project: Project) -> None:
     """By a preview at once; a refresh shows the value; `up` has the last word."""
-    project.query("ALTER SYSTEM SET work_mem = '1MB'", url=_admin(project))
-    project.query("SELECT pg_reload_conf()", url=_admin(project))
+    project.query("ALTER SYSTEM SET work_mem = '1MB'")
+    project.query("SELECT pg_reload_conf()")
 
     assert "changed by hand: they will be put right" in project.preview().text
-    refreshed = project.pulumi("refresh", "--yes", "--skip-preview", "--diff", "--stack", "test")
-    assert '"1MB"' in refreshed.text
-    assert project.steps()["server"] == "update"
-    project.up()
+    assert '"1MB"' in project.refresh("--diff").text
+    assert "server update" in project.up().text
 
     assert project.query("SHOW work_mem") != [("1MB",)]
     project.preview("--expect-no-changes")
@@ -112,7 +98,7 @@ def test_a_setting_that_was_changed_by_hand_is_seen_and_put_right(project: Proje
 
 def test_the_superuser_gets_another_password_while_sessions_go_on(project: Project) -> None:
     """The former one opens no session any more; neither is in the log, which has everything."""
-    former = _admin(project)
+    former = project.outputs()["url"]
     project.configure(adminPasswordVersion="2")
 
     async def rotate() -> str:
@@ -127,7 +113,7 @@ def test_the_superuser_gets_another_password_while_sessions_go_on(project: Proje
     assert "another password; no session was ended" in asyncio.run(rotate())
     with pytest.raises(asyncpg.InvalidPasswordError):
         project.query("SELECT 1", url=former)
-    new = _admin(project)
+    new = project.outputs()["url"]
     assert project.query("SELECT 1", url=new) == [(1,)]
     log = (project.data / "server.log").read_text()
     assert "SELECT 42" in log
@@ -140,79 +126,95 @@ def test_all_processes_killed_at_once_cost_no_row(project: Project) -> None:
     """As after a loss of power; also where a refresh comes first. Nothing is done by hand."""
     kill_all(project.data)
     project.up()
-    assert project.query(_KEPT) == [(1,)]
+    assert project.query(_ROWS) == [(1,)]
 
     kill_all(project.data)
-    project.pulumi("refresh", "--yes", "--skip-preview", "--stack", "test", check=False)
+    project.refresh(check=False)
     project.up()
-    assert project.query(_KEPT) == [(1,)]
+    assert project.query(_ROWS) == [(1,)]
     project.preview("--expect-no-changes")
 
 
-def test_a_role_that_was_dropped_by_hand_comes_back_after_a_refresh(project: Project) -> None:
-    """It is made again, and not looked for to be imported."""
-    admin = _admin(project)
-    inside = f"{admin.rpartition('/')[0]}/groundwork"
-    project.query("DROP OWNED BY groundwork_reader", url=inside)
-    project.query("DROP ROLE groundwork_reader", url=admin)
-
-    project.pulumi("refresh", "--yes", "--skip-preview", "--stack", "test")
-    project.up()
-
-    url = project.outputs()["reader_url"]
-    assert project.query("SELECT count(*) FROM skill_files", url=url) == [(1,)]
-    project.preview("--expect-no-changes")
-
-
-def test_a_stack_that_lost_its_state_takes_everything_over(project: Project) -> None:
-    """Server, roles and database come back into the state, with every row."""
-    project.pulumi("stack", "rm", "--force", "--yes", "--preserve-config", "test")
-    project.pulumi("stack", "init", "test")
-
-    steps = project.steps()
-    assert steps["server"] == "create"
-    assert {steps["db-database"], steps["db-role-app"]} <= {"import", "update"}
-    project.up()
-
-    assert project.query(_KEPT) == [(1,)]
-    project.preview("--expect-no-changes")
-
-
-def test_destroy_can_keep_the_data_for_the_next_up(project: Project) -> None:
-    """It stops the server and says where the directory is; `up` has its rows again."""
-    project.configure(retain="true")
-    project.up()
-    done = _destroy(project)
-
-    assert f"its data directory is kept: {project.data}" in done.text
-    assert not any(processes(project.data))
-    assert '"resources"' not in project.state()
-    project.preview()
-    project.up()
-
-    assert project.query(_KEPT) == [(1,)]
-    project.preview("--expect-no-changes")
-    project.configure(retain="false")
-    project.up()
-    _destroy(project)
-    assert not project.data.exists()
-
-
-def test_a_protected_server_is_not_destroyed(make_project: Callable[[], Project]) -> None:
-    """It runs on with its rows, and goes when the protection is taken off."""
-    project = make_project()
+def test_a_protected_server_is_destroyed_when_the_protection_is_taken_off(project: Project) -> None:
+    """Until then it runs on with its rows; a destroy leaves nothing, though it was killed."""
     project.configure(protect="true")
     project.up()
-    project.query(_KEEP)
     pid = project.pid()
 
-    refused = _destroy(project, check=False)
+    refused = project.destroy(check=False)
 
     assert refused.status != 0
     assert "protect" in refused.text
     assert project.pid() == pid
-    assert project.query(_KEPT) == [(1,)]
+    assert project.query(_ROWS) == [(1,)]
     project.configure(protect="false")
     project.up()
-    _destroy(project)
+    kill_all(project.data)
+    project.destroy()
     assert not project.data.exists()
+
+
+# -- with a schema in it --------------------------------------------------------------------
+
+_KEEP = (
+    "INSERT INTO skill_files (name, version, effective_date, content)"
+    " VALUES ('kept', '1', '2026-01-01', 'text')"
+)
+_KEPT = "SELECT count(*) FROM skill_files WHERE name = 'kept'"
+
+
+@pytest.fixture(scope="module")
+def whole(make_project: Callable[[], Project]) -> Project:
+    """A whole stack that is up, with a row."""
+    project = make_project()
+    project.up()
+    project.query(_KEEP)
+    return project
+
+
+def test_a_role_that_was_dropped_by_hand_comes_back_after_a_refresh(whole: Project) -> None:
+    """It is made again, and not looked for to be imported."""
+    (server,) = [each for each in whole.resources() if each["urn"].endswith("::server")]
+    password = json.loads(server["outputs"]["password"]["plaintext"])
+    admin = f"postgresql://postgres:{password}@{whole.outputs()['endpoint']}"
+    whole.query("DROP OWNED BY groundwork_reader", url=f"{admin}/groundwork")
+    whole.query("DROP ROLE groundwork_reader", url=f"{admin}/postgres")
+
+    whole.refresh()
+    whole.up()
+
+    url = whole.outputs()["reader_url"]
+    assert whole.query("SELECT count(*) FROM skill_files", url=url) == [(1,)]
+    whole.preview("--expect-no-changes")
+
+
+def test_a_stack_that_lost_its_state_takes_everything_over(whole: Project) -> None:
+    """Server, roles and database come back into the state, with every row."""
+    whole.forget()
+    whole.configure(retain="true")
+
+    steps = whole.steps()
+    assert steps["server"] == "create"
+    assert {steps["db-database"], steps["db-role-app"]} <= {"import", "update"}
+    whole.up()
+
+    assert whole.query(_KEPT) == [(1,)]
+    whole.preview("--expect-no-changes")
+
+
+def test_destroy_can_keep_the_data_for_the_next_up(whole: Project) -> None:
+    """It stops the server and says where the directory is; `up` has its rows again."""
+    done = whole.destroy()
+
+    assert f"its data directory is kept: {whole.data}" in done.text
+    assert not any(processes(whole.data))
+    assert '"resources"' not in whole.state()
+    whole.preview()
+    whole.up()
+
+    assert whole.query(_KEPT) == [(1,)]
+    whole.preview("--expect-no-changes")
+    whole.configure(retain="false")
+    whole.up()
+    whole.destroy()
+    assert not whole.data.exists()

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
-import time
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -56,7 +54,7 @@ def make_stack(scratch: Path) -> Iterator[Callable[..., Stack]]:
 
     yield make
     for stack in made:
-        stack.pulumi("destroy", "--yes", "--stack", "test", check=False)
+        stack.destroy(check=False)
         shutil.rmtree(stack.folder)
 
 
@@ -75,7 +73,7 @@ def test_a_preview_goes_on_without_the_server_and_an_up_does_not(
     stack.admin(server.url(hosts=f"127.0.0.1:{ports.find_free()}"))
 
     preview = stack.preview()
-    up = stack.up("--skip-preview", check=False)
+    up = stack.up(check=False)
 
     assert "does not answer" in preview.text
     assert "This preview can't say what is there already" in preview.text
@@ -96,19 +94,17 @@ def test_an_up_waits_for_a_server_that_comes_late(
     proxy.refuse = True
     stack.admin(server.url(hosts=f"127.0.0.1:{proxy.port}"))
 
-    def come() -> None:
-        time.sleep(12)
-        proxy.refuse = False
-
-    late = threading.Thread(target=come)
-    late.start()
     try:
-        up = stack.up("--skip-preview")
-        assert "Waiting up to 60 s" in up.text
+        run = stack.start("up", "--yes", "--skip-preview")
+        assert run.stdout is not None
+        while "Waiting up to 60 s" not in (line := run.stdout.readline()):
+            assert line, "it did not wait"
+        proxy.refuse = False
+        text, _ = run.communicate(timeout=120)
+        assert run.returncode == 0, text
         assert stack.outputs()["port"] == proxy.port
-        stack.pulumi("destroy", "--yes", "--stack", "test")
+        stack.destroy()
     finally:
-        late.join()
         proxy.close()
 
 
@@ -143,7 +139,7 @@ def test_what_is_there_is_refused_and_taken_over_only_when_told(
     stack = make_stack(name)
     stack.admin(server.url())
 
-    for refused in (stack.preview(check=False), stack.up("--skip-preview", check=False)):
+    for refused in (stack.preview(check=False), stack.up(check=False)):
         assert refused.status != 0
         assert repr(role) in refused.text
         assert "groundwork:existingObjects adopt" in refused.text
@@ -158,7 +154,7 @@ def test_what_is_there_is_refused_and_taken_over_only_when_told(
     assert f"role {role}" in back.text
 
     stack.configure(existingObjects="adopt")
-    stack.pulumi("destroy", "--yes", "--stack", "test")
+    stack.destroy()
     assert ("role", role) in server.objects()
     server.run(f"DROP ROLE {quoted(role)}", "SELECT 1")
 
@@ -172,13 +168,13 @@ def test_what_the_stack_made_is_its_own_until_the_state_is_lost(
     stack.up()
 
     stack.up("--expect-no-changes")
-    stack.pulumi("refresh", "--yes", "--stack", "test", "--expect-no-changes")
+    stack.refresh("--expect-no-changes")
     for secret in stack.secrets():
         assert secret not in stack.state()
 
     # As a run leaves it that is killed before the state has what it made.
     urn = "urn:pulumi:test::groundwork::postgresql:index/role:Role::role"
-    stack.pulumi("state", "delete", "--yes", "--stack", "test", urn)
+    stack.pulumi("state", "delete", "--yes", urn)
     assert stack.steps()["role"] == "import"
     stack.up()
     stack.preview("--expect-no-changes")
@@ -253,7 +249,7 @@ def test_a_failover_moves_the_admins_way_and_replaces_nothing(
             outputs = stack.outputs()
             assert (outputs["port"], outputs["cluster"]) == (second.throwaway.port, cluster)
             assert outputs["addresses"] == hosts
-            stack.pulumi("destroy", "--yes", "--stack", "test")
+            stack.destroy()
 
 
 # -- the whole ------------------------------------------------------------------------------
@@ -276,9 +272,8 @@ def test_an_admin_without_superuser_gets_a_stack_up_and_takes_it_away_again(
         stack.preview()
         assert server.objects() == before
         stack.up()
-        stack.preview("--expect-no-changes")
         stack.up("--expect-no-changes")
-        stack.pulumi("refresh", "--yes", "--stack", "test", "--expect-no-changes")
+        stack.refresh("--expect-no-changes")
 
         tables = stack.query(
             "SELECT relname FROM pg_class WHERE relnamespace = 'app'::regnamespace"
@@ -291,7 +286,7 @@ def test_an_admin_without_superuser_gets_a_stack_up_and_takes_it_away_again(
         for secret in stack.secrets():
             assert secret not in stack.state()
 
-        stack.pulumi("destroy", "--yes", "--stack", "test")
+        stack.destroy()
         assert server.objects() == before
 
 
@@ -320,7 +315,7 @@ def test_a_database_that_is_there_is_brought_into_shape_and_kept(
     stack.up()
     stack.preview("--expect-no-changes")
     assert stack.query("SELECT '[1,2]'::vector <-> '[1,3]'::vector") == [(1.0,)]
-    stack.pulumi("destroy", "--yes", "--stack", "test")
+    stack.destroy()
 
     assert server.run("SELECT id FROM public.old", database="kept") == [(1,)]
     assert ("role", "kept_owner") in server.objects()
@@ -342,7 +337,7 @@ def test_everything_goes_over_tls_with_the_clients_certificate(
         stack.up()
         stack.preview("--expect-no-changes")
         assert "sslmode=verify-full&sslrootcert=ca.pem" in stack.outputs()["url"]
-        stack.pulumi("destroy", "--yes", "--stack", "test")
+        stack.destroy()
         assert ("database", "sealed") not in server.objects()
     finally:
         front.close()

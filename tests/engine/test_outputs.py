@@ -91,7 +91,7 @@ def test_secrets_are_shown_only_to_who_asks_for_them(
     project: Project, outputs: dict[str, Any]
 ) -> None:
     """Everything with a password is masked; nothing else is, and holds none."""
-    shown = json.loads(project.pulumi("stack", "output", "--json", "--stack", "test").text)
+    shown = json.loads(project.pulumi("stack", "output", "--json").text)
     masked = {name for name, value in shown.items() if value == "[secret]"}
 
     urls = {f"{kind}_url" for kind in _LOGINS}

@@ -1,8 +1,15 @@
-"""The schema node on the real engine: what previews show, what runs, what is refused."""
+"""The schema node on the real engine, one stack through a life: what the engine shows and decides.
+
+What the node plans and refuses is tested without the engine, in tests/schema/test_provider.py.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.engine import histories
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -10,16 +17,17 @@ if TYPE_CHECKING:
     from tests.engine.node import Node
 
 
-def test_a_preview_shows_the_plan_and_writes_nothing(make_node: Callable[..., Node]) -> None:
-    """Message, SQL, locks and way back of each revision, in JSON and in text; no table is made."""
-    node = make_node()
+@pytest.fixture(scope="module")
+def node(make_node: Callable[..., Node]) -> Node:
+    """A stack of the node, not up yet; each test goes on where the one before it ended."""
+    return make_node()
 
+
+def test_a_preview_shows_the_plan_and_writes_nothing(node: Node) -> None:
+    """Message, SQL, locks and way back of each revision, in JSON and in text; no table is made."""
     shown = node.shown()
     text = node.preview("--diff").text
-    brief = node.preview().text
 
-    assert "ccc3 3/3 message of ccc3; ShareLock on one" in brief
-    assert f"approve: {shown['approve']}" in brief
     assert shown["op"] == "create"
     assert list(shown["pending"]) == ["aaa1", "bbb2", "ccc3"]
     step = shown["pending"]["ccc3"]
@@ -28,21 +36,25 @@ def test_a_preview_shows_the_plan_and_writes_nothing(make_node: Callable[..., No
     assert step["downgrade"] == "available"
     assert "3 to apply" in shown["plan"]
     assert shown["approve"]
-    for said in ("1/3 message of aaa1", "CREATE TABLE one", "3 to apply"):
+    for said in (
+        "ccc3 3/3 message of ccc3; ShareLock on one",
+        f"approve: {shown['approve']}",
+        "1/3 message of aaa1",
+        "CREATE TABLE one",
+        "3 to apply",
+        "[secret]",
+    ):
         assert said in text
-    assert "[secret]" in text
     assert node.url not in text
     assert node.database.run(
         "SELECT count(*) FROM pg_class WHERE relname IN ('one', 'alembic_version', 'events')"
     ) == [(0,)]
 
 
-def test_up_runs_what_was_shown_and_a_second_one_nothing(make_node: Callable[..., Node]) -> None:
+def test_up_runs_what_was_shown_and_a_second_one_nothing(node: Node) -> None:
     """All is there, the state holds nothing pending, and neither a preview nor an up has work."""
-    node = make_node()
-
     first = node.up()
-    again = node.up()
+    again = node.up("--expect-no-changes")
 
     assert "3/3 ccc3 message of ccc3" in first.text
     assert "1 unchanged" in again.text or "2 unchanged" in again.text
@@ -55,10 +67,8 @@ def test_up_runs_what_was_shown_and_a_second_one_nothing(make_node: Callable[...
     assert (outputs["pending"], outputs["revision"]) == ({}, "ccc3")
 
 
-def test_only_what_is_new_is_pending_afterwards(make_node: Callable[..., Node]) -> None:
+def test_only_what_is_new_is_pending_afterwards(node: Node) -> None:
     """A revision that is added later is the whole plan, and the provider stays the same."""
-    node = make_node()
-    node.up()
     provider = node.resource()["outputs"]["__provider"]
     node.add_fourth()
 
@@ -71,45 +81,74 @@ def test_only_what_is_new_is_pending_afterwards(make_node: Callable[..., Node]) 
     assert node.outputs()["revision"] == "ddd4"
 
 
-def test_a_change_by_hand_is_seen_reported_refused_and_accepted(
-    make_node: Callable[..., Node],
-) -> None:
+def test_a_change_by_hand_is_seen_reported_refused_and_accepted(node: Node) -> None:
     """Preview and refresh name the object; the stack decides what comes of it."""
-    node = make_node()
-    node.up()
     node.database.run("ALTER TABLE one ADD COLUMN by_hand int", "SELECT 1")
 
     shown = node.shown()
     assert shown["op"] == "update"
     assert list(shown["drift"]) == ["column public.one.by_hand"]
-    refreshed = node.pulumi("refresh", "--yes", "--diff", "--stack", "test")
+    refreshed = node.refresh("--diff")
     assert "column public.one.by_hand" in refreshed.text
 
     node.configure(drift="refuse")
     refused = node.up(check=False)
     assert refused.status != 0
     assert "by_hand" in refused.text
+    assert "Traceback" not in refused.text
 
     node.configure(drift="accept")
     node.up()
-    assert "schema" not in node.steps()
     node.configure(drift="refuse")
     assert "schema" not in node.steps()
 
 
-def test_only_the_approved_plan_runs(make_node: Callable[..., Node]) -> None:
-    """`up` takes the digest that preview showed, and no other plan."""
-    node = make_node()
-    approve = node.shown()["approve"]
+def test_two_heads_are_refused_as_a_mistake_of_the_files(node: Node) -> None:
+    """The engine names the property; the message names both, and the command that merges them."""
+    branch = histories.add(node.migrations, "ddd5", "ccc3", "op.execute('SELECT 1')")
 
+    refused = node.preview(check=False)
+
+    assert refused.status != 0
+    assert 'alembic merge -m "merge heads" ddd4 ddd5' in refused.text
+    assert "migrations" in refused.text
+    assert "Traceback" not in refused.text
+    branch.unlink()
+
+
+def test_a_plan_that_was_not_approved_and_a_revision_that_fails_end_an_up(node: Node) -> None:
+    """With the digest to approve, and with PostgreSQL's words; what was before stays."""
+    failing = histories.add(
+        node.migrations,
+        "eee5",
+        "ddd4",
+        "op.execute('CREATE TABLE half (id int)')\nop.execute('SELECT 1 / 0')",
+    )
     node.configure(approved_plan="0" * 64)
     refused = node.up(check=False)
-    assert refused.status != 0
-    assert approve in refused.text
-    assert node.database.run("SELECT to_regclass('one')::text") == [(None,)]
-    assert node.preview().status == 0
+    node.configure(approved_plan=None)
+    failed = node.up(check=False)
 
-    node.configure(approved_plan=approve)
+    assert refused.status != 0
+    assert "approved_plan" in refused.text
+    assert failed.status != 0
+    assert "eee5" in failed.text
+    assert "division by zero" in failed.text
+    for outcome in (refused, failed):
+        assert "Traceback" not in outcome.text
+    assert node.database.run("SELECT to_regclass('half')::text") == [(None,)]
+    assert node.database.run("SELECT version_num FROM alembic_version") == [("ddd4",)]
+    failing.unlink()
+
+
+def test_a_lost_state_costs_nothing_and_a_destroy_neither(node: Node) -> None:
+    """A new stack on the same database takes what is there; the schema outlives the node."""
+    before = node.database.run("SELECT count(*) FROM schema_ledger.events")
+    node.forget()
+
     node.up()
-    assert node.database.run("SELECT version_num FROM alembic_version") == [("ccc3",)]
-    assert "schema" not in node.steps()
+
+    assert node.outputs()["revision"] == "ddd4"
+    assert node.database.run("SELECT count(*) FROM schema_ledger.events") == before
+    node.destroy()
+    assert node.database.run("SELECT version_num FROM alembic_version") == [("ddd4",)]

@@ -57,7 +57,7 @@ class ProcessList:
 def project(make_project: Callable[[], Project]) -> Project:
     """A stack whose server logs every statement, with passwords of its own choice."""
     project = make_project()
-    project.pulumi("config", "set", "--path", "groundwork:parameters.log_statement", "all")
+    project.configure(**{"parameters.log_statement": "all"})
     project.configure(auditor="true")
     for key, value in _CHOSEN.items():
         project.configure_secret(key, value)
@@ -69,15 +69,13 @@ def traces(project: Project) -> dict[str, str]:
     """What a life of the stack left, by where it was found."""
     shown = []
     with ProcessList() as processes:
-        shown.append(project.preview("--diff").text)
         shown.append(str(project.previewed()))
-        shown.append(project.up().text)
-        shown.append(project.pulumi("up", "--yes", "--diff", "--stack", "test").text)
+        shown.append(project.pulumi("up", "--yes", "--diff").text)  # with a preview first
         project.configure(passwordVersion="2", adminPasswordVersion="2")
         shown.append(project.preview("--diff").text)
         shown.append(project.up().text)
-        shown.append(project.pulumi("refresh", "--yes", "--stack", "test").text)
-        shown.append(project.pulumi("stack", "output", "--stack", "test").text)
+        shown.append(project.refresh("--diff").text)
+        shown.append(project.pulumi("stack", "output").text)
         shown += _failures(project)
     return {
         "what was shown": "\n".join(shown),
@@ -95,10 +93,10 @@ def _failures(project: Project) -> Iterator[str]:
     """Runs that fail, since an error is where a URL slips out."""
     project.configure(approved_plan="0" * 64, revision="base", downgrade="allow")
     yield project.up(check=False).text
-    project.pulumi("config", "rm", "groundwork:approved_plan")
+    project.configure(approved_plan=None)
     project.configure(revision="head", downgrade="refuse", database="x" * 64)
     yield project.up(check=False).text
-    project.pulumi("config", "rm", "groundwork:database")
+    project.configure(database=None)
     broken = project.migrations / "versions" / "0000_broken.py"
     head = project.outputs()["revision"]
     broken.write_text(
@@ -109,7 +107,6 @@ def _failures(project: Project) -> Iterator[str]:
     )
     yield project.up(check=False).text
     broken.unlink()
-    yield project.up().text
 
 
 def _environment(pid: int) -> str:

@@ -41,7 +41,7 @@ def test_mistakes_end_a_preview_with_one_message(project: Project) -> None:
     project.configure(**values)
     outcome = project.preview(check=False)
     for key in values:
-        project.pulumi("config", "rm", f"groundwork:{key}")
+        project.configure(**{key: None})
 
     assert outcome.status != 0
     for key in ("databse", "appPassword", "image", "target", "dataDir"):
@@ -56,7 +56,7 @@ def test_pulumi_itself_refuses_what_has_another_type(project: Project) -> None:
     for key, kind in (("port", "integer"), ("auditor", "boolean"), ("parameters", "object")):
         project.configure(**{key: "http"})
         outcome = project.preview(check=False)
-        project.pulumi("config", "rm", f"groundwork:{key}")
+        project.configure(**{key: None})
 
         assert outcome.status != 0
         assert f"configuration key '{key}' must be of type '{kind}'" in outcome.text
@@ -112,13 +112,13 @@ def test_prod_holds_off_a_destroy_and_is_taken_down_on_purpose(
     """Refused with all rows kept; by the way of the page everything goes."""
     name = f"prod {uuid.uuid4().hex[:8]}"
     project = make_project()
-    project.pulumi("config", "rm", "groundwork:dataDir")
+    project.configure(dataDir=None)
     project.configure(environment="prod", target="existing", database=name)
     project.configure_secret("adminUrl", admin_url)
     project.up()
     catalog = Database(url=postgres_server.url(user=postgres_server.user, database="postgres"))
 
-    refused = project.pulumi("destroy", "--yes", "--stack", "test", check=False)
+    refused = project.destroy(check=False)
     assert refused.status != 0
     assert "protect" in refused.text
     assert _left(catalog, name)["databases"] == 1
@@ -126,7 +126,7 @@ def test_prod_holds_off_a_destroy_and_is_taken_down_on_purpose(
 
     project.configure(environment="dev")
     project.up()
-    project.pulumi("destroy", "--yes", "--stack", "test")
+    project.destroy()
     assert _left(catalog, name) == {"databases": 0, "roles": 0}
 
 

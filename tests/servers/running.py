@@ -36,6 +36,7 @@ __all__ = [
     "processes",
     "query",
     "start",
+    "stop_server",
 ]
 
 OWNER = "groundwork/test"
@@ -108,4 +109,12 @@ def kill_all(data: Path) -> None:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     while any(processes(data)):
+        time.sleep(0.01)
+
+
+def stop_server(data: Path) -> None:
+    """End the server of a data directory at once, where one runs, and wait for its processes."""
+    with suppress(OSError, ValueError):  # none was made, or it ends by itself
+        os.kill(int((data / "postmaster.pid").read_text().split("\n")[0]), signal.SIGQUIT)
+    while data.exists() and any(processes(data)):
         time.sleep(0.01)
