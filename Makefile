@@ -6,7 +6,7 @@ TOOLCHAIN = $(PYTHON) -m toolchain
 TESTS ?= tests
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview revision refresh down url psql test test-long image lint format diagram bench lock status
+.PHONY: help up preview revision refresh down url psql test test-long soak durations image lint format diagram bench lock status
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -34,15 +34,26 @@ url: ## Print the application's URL (with its password)
 psql: ## Open psql as the application
 	@$(TOOLCHAIN) psql --stack $(STACK)
 
-test: LONG = not long
-test-long: LONG = long
-
 test: ## Run the tests, on the real engine and a real PostgreSQL 17
 test-long: ## Run those that take longer
-test test-long:
+soak: ## Look for counterexamples with many more of hypothesis's examples, for an hour at most
+test: CHOSEN = not long
+test-long: CHOSEN = long
+soak: CHOSEN = hypothesis
+soak: export HYPOTHESIS_PROFILE = soak
+soak: LIMIT = timeout --foreground 3600
+test test-long soak:
 	@$(TOOLCHAIN) venv --dev
 	@$(TOOLCHAIN) install --plugin postgresql --plugin docker
-	@.venv/bin/python -m pytest -n 2 --dist loadfile -m "$(LONG)" $(TESTS)
+	@$(LIMIT) $(PYTEST) -m "$(CHOSEN)" $(TESTS)
+
+# Longest files first, so that both workers end together: tests/schedule.py.
+PYTEST = .venv/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder --durations 20
+
+durations: export GROUNDWORK_STORE_DURATIONS = 1
+durations: ## Measure what each file of tests takes, for the order in which they run
+	@$(MAKE) test
+	@$(MAKE) test-long
 
 image: ## Have an image of PostgreSQL 17 in Docker for the tests: found, pulled or made
 	@$(PYTHON) -m tests.docker

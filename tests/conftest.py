@@ -12,11 +12,23 @@ import pytest
 from infra.servers.throwaway import Throwaway as PostgresServer
 from infra.servers.throwaway import throwaway
 from tests.docker.fixtures import docker, docker_image
+from tests.schedule import (
+    pytest_collection_modifyitems,
+    pytest_sessionstart,
+    pytest_terminal_summary,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["PostgresServer", "docker", "docker_image"]
+__all__ = [
+    "PostgresServer",
+    "docker",
+    "docker_image",
+    "pytest_collection_modifyitems",
+    "pytest_sessionstart",
+    "pytest_terminal_summary",
+]
 
 # The text of a whole script, for tests that look for one at work.
 _SETTINGS = ("max_connections=200", "track_activity_query_size=16384")

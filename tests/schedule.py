@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     import pytest
     from _pytest.terminal import TerminalReporter
@@ -35,11 +35,7 @@ def pytest_sessionstart() -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Put the files that take longest first; what was never measured goes before all."""
     measured = _read().get(_kind(config), {})
-
-    def position(item: pytest.Item) -> float:
-        return -measured.get(_file(item.nodeid), float("inf"))
-
-    items.sort(key=position)  # stable: the tests of a file keep their order
+    items.sort(key=lambda item: position(item.nodeid, measured))
 
 
 def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.Config) -> None:
@@ -57,6 +53,12 @@ def pytest_terminal_summary(terminalreporter: TerminalReporter, config: pytest.C
         terminalreporter.write_line(f"{workers} workers were busy for {busy:.0%} of {wall:.0f} s")
     if os.environ.get(_STORE):
         _write(_read() | {_kind(config): took})
+
+
+def position(nodeid: str, measured: Mapping[str, float]) -> tuple[float, str]:
+    """Give the key to sort a test by: tests of one file have the same, and keep their order."""
+    file = _file(nodeid)
+    return -measured.get(file, float("inf")), file
 
 
 def sum_by_file(durations: Iterable[tuple[str, float]]) -> dict[str, float]:

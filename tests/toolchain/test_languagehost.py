@@ -1,19 +1,18 @@
-"""The wrapper around the language host that is built: it finds the project's environment."""
+"""What stands around the language host that is built: the project's environment, its packages."""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
-from typing import TYPE_CHECKING
+import sys
+from pathlib import Path
 
 import pytest
 
 from tests.toolchain.conftest import executable
-from toolchain import versions
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from toolchain import engine, shell, versions
 
 
 @pytest.fixture
@@ -73,3 +72,58 @@ def test_through_a_link(tmp_path: Path, host: Path) -> None:
     link = tmp_path / "pulumi-language-python"
     link.symlink_to(host)
     assert _start(link, tmp_path)
+
+
+PYTHON = versions.ROOT / "toolchain" / "languagehost-python.sh"
+"""What the host starts in the place of Python."""
+
+
+def _environment() -> dict[str, str]:
+    """Give a PATH whose first Python is that of these tests, as the wrapper makes it."""
+    return os.environ | {"PATH": os.pathsep.join([str(Path(sys.executable).parent), os.defpath])}
+
+
+def test_the_packages_are_those_that_pip_lists() -> None:
+    """Name, version and folder of each, which is what the host looks at for plugins."""
+    asked = ("-m", "pip", "list", "-v", "--format", "json")
+    listed = []
+    for python in (PYTHON, sys.executable):
+        done = subprocess.run(
+            [python, *asked], env=_environment(), capture_output=True, text=True, check=True
+        )
+        listed.append(
+            {(each["name"], each["version"], each["location"]) for each in json.loads(done.stdout)}
+        )
+
+    assert listed[0] == listed[1]
+    assert "pulumi_postgresql" in {name for name, _, _ in listed[0]}
+
+
+def test_anything_else_is_pythons() -> None:
+    """Arguments, standard input and exit status reach the first Python on PATH."""
+    code = "import sys; print(sys.prefix, sys.argv[1:], sys.stdin.read()); sys.exit(7)"
+    done = subprocess.run(
+        [PYTHON, "-c", code, "a b", "-m", "pip"],
+        env=_environment(),
+        input="typed",
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == f"{sys.prefix} ['a b', '-m', 'pip'] typed\n"
+    assert done.returncode == 7
+
+
+@pytest.mark.parametrize("route", ["path", "download", "build"])
+def test_only_a_host_that_was_built_gets_it(route: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Others know tools that are as quick; what the user has set stays."""
+    monkeypatch.delenv("PULUMI_PYTHON_CMD", raising=False)
+    found = engine.Found(path=Path("/somewhere/pulumi"), route=route, why="")
+    monkeypatch.setattr(engine, "find", lambda: found)
+
+    assert shell.environment().get("PULUMI_PYTHON_CMD") == (
+        str(PYTHON) if route == "build" else None
+    )
+    monkeypatch.setenv("PULUMI_PYTHON_CMD", "python3.12")
+    assert shell.environment().get("PULUMI_PYTHON_CMD") in {None, "python3.12"}
