@@ -12,28 +12,8 @@ if TYPE_CHECKING:
 
     from tests.docker.daemon import Docker
 
-__all__ = ["SERVER_ALONE", "ContainerStack"]
+__all__ = ["ContainerStack"]
 
-# The server without anything in it: all that a test of the server's own behaviour needs.
-SERVER_ALONE = """
-import sys
-import pulumi
-from infra import servers, settings
-from infra.errors import GroundworkError
-
-try:
-    chosen = settings.load()
-    endpoint = servers.provision(chosen)
-except GroundworkError as exc:
-    pulumi.log.error(str(exc))
-    sys.exit(32)
-tls = f"?sslmode={endpoint.sslmode}&sslrootcert={endpoint.sslrootcert}"
-form = "postgresql://{0}:{1}@{2}/postgres" + (tls if endpoint.sslrootcert else "?sslmode=disable")
-pulumi.export("url", pulumi.Output.format(
-    form, endpoint.user, endpoint.password, endpoint.addresses))
-pulumi.export("cluster", endpoint.cluster)
-pulumi.export("version", endpoint.version)
-"""
 _CONTAINER = "docker:index/container:Container::server-container"
 _VOLUME = "docker:index/volume:Volume::server-volume"
 

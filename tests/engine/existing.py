@@ -26,42 +26,7 @@ if TYPE_CHECKING:
 
     from infra.servers.throwaway import Throwaway
 
-__all__ = ["SERVER_ALONE", "Server", "Stack", "literal", "quoted", "standby", "trusting_binaries"]
-
-# The server and one role on it: all that a test of the server's own behaviour needs.
-SERVER_ALONE = """
-import sys
-import pulumi
-import pulumi_postgresql as postgresql
-from infra import servers, settings
-from infra.errors import GroundworkError
-
-try:
-    chosen = settings.load()
-    endpoint = servers.provision(chosen)
-except GroundworkError as exc:
-    pulumi.log.error(str(exc))
-    sys.exit(32)
-provider = postgresql.Provider(
-    "admin",
-    host=endpoint.host,
-    port=endpoint.port,
-    username=endpoint.user,
-    password=endpoint.password,
-    sslmode=endpoint.sslmode,
-    superuser=endpoint.superuser,
-    opts=pulumi.ResourceOptions(depends_on=[endpoint.server]),
-)
-owner = chosen.access.roles.owner
-role = pulumi.ResourceOptions(
-    provider=provider,
-    import_=owner if owner in endpoint.found.roles else None,
-    retain_on_delete=chosen.existing_objects == "adopt",
-)
-postgresql.Role("role", name=owner, opts=role)
-for name in ("host", "port", "addresses", "version", "cluster", "user"):
-    pulumi.export(name, getattr(endpoint, name))
-"""
+__all__ = ["Server", "Stack", "literal", "quoted", "standby", "trusting_binaries"]
 
 
 class Stack(Project):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from tests.engine.container import SERVER_ALONE, ContainerStack
+from tests.engine.container import ContainerStack
+from tests.engine.programs import SERVER_ALONE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

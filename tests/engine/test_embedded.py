@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from tests.engine.container import SERVER_ALONE
+from tests.engine.programs import SERVER_ALONE
 from tests.engine.project import Project
 from tests.servers.running import kill_all, processes, stop_server
 

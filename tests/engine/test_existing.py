@@ -13,13 +13,13 @@ from infra.roles import role_names
 from infra.servers import ports
 from infra.servers.throwaway import throwaway
 from tests.engine.existing import (
-    SERVER_ALONE,
     Server,
     Stack,
     quoted,
     standby,
     trusting_binaries,
 )
+from tests.engine.programs import SERVER_WITH_A_ROLE
 from tests.schema.proxy import Proxy
 from tests.servers.front import Authority, Front
 from tests.tables import TABLES
@@ -49,7 +49,7 @@ def make_stack(scratch: Path) -> Iterator[Callable[..., Stack]]:
     def make(database: str, *, whole: bool = False) -> Stack:
         folder = scratch / f"existing-{os.urandom(4).hex()}"
         folder.mkdir(mode=0o755)
-        made.append(Stack(folder, database=database, program="" if whole else SERVER_ALONE))
+        made.append(Stack(folder, database=database, program="" if whole else SERVER_WITH_A_ROLE))
         return made[-1]
 
     yield make
