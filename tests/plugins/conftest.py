@@ -1,14 +1,17 @@
-"""What the suites share: the engine, and a stack to copy."""
+"""What the suites share: the engine, and the clients of plugins."""
 
 from __future__ import annotations
 
 import shutil
-import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.plugins.stack import Stack
+from tests.plugins.provider import Providers
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 @pytest.fixture(scope="session")
@@ -23,9 +26,8 @@ def engine() -> Path:
 
 
 @pytest.fixture(scope="session")
-def empty_stack(tmp_path_factory: pytest.TempPathFactory, engine: Path) -> Path:
-    """The folder of a stack without resources."""
-    folder = tmp_path_factory.mktemp("template") / "stack"
-    return Stack(
-        folder, package="none", path=[engine, Path(sys.executable).parent], environment={}
-    ).folder
+def providers() -> Iterator[Providers]:
+    """The clients of this session's plugin processes."""
+    clients = Providers()
+    yield clients
+    clients.close()

@@ -1,122 +1,89 @@
-"""Drives one stack of the test program through the real engine's command line."""
+"""Drives one stack on a plugin, without the engine: its calls, at a small part of the time.
+
+What the driver makes of a declaration is what the engine makes of it: the same calls with the
+same properties, in the same order. `test_engine.py` of each plugin holds it to that.
+"""
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
-import os
-import shutil
-import subprocess
-from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tests.plugins import monitor
+from tests.plugins.deployment import Deployment, ResourceFailedError
+from tests.plugins.refresh import adopt, refresh
+from tests.plugins.state import Resource, State
+from tests.plugins.update import Update
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-__all__ = ["EngineError", "Run", "Stack"]
+    from tests.plugins.declaration import Declared
+    from tests.plugins.provider import Provider, Providers
+    from tests.plugins.run import Run
 
-PROGRAM = Path(__file__).parent / "program"
-
-_LIMIT_SECONDS = 300
-"""For one run of the engine, on a machine that has other things to do."""
-
-_TRIVIAL = ("same", "read", "refresh")
-
-_FOREIGN = ("PG", "DOCKER_", "PULUMI_", "ALL_PROXY", "all_proxy")
-"""How variables begin that would lead the engine or a plugin elsewhere, past the test's own."""
-
-
-class EngineError(AssertionError):
-    """A run of the engine failed; the text is all that it printed."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Run:
-    """What a run of the engine did.
-
-    Attributes:
-        output: Everything that it printed.
-        steps: What it did to each resource, in order, by the resource's name; a resource that
-            stays as it is has none.
-    """
-
-    output: str
-    steps: dict[str, list[str]] = field(default_factory=dict)
+__all__ = ["Stack"]
 
 
 class Stack:
-    """A project in a folder of its own, with a file backend beside it."""
+    """Resources of one package, whose state is in memory."""
 
     def __init__(
-        self,
-        folder: Path,
-        *,
-        path: list[Path],
-        package: str,
-        environment: Mapping[str, str],
-        template: Path | None = None,
+        self, providers: Providers, *, folder: Path, package: str, environment: Mapping[str, str]
     ) -> None:
-        """Makes the project and its stack.
+        """Has no resources yet.
 
         Args:
-            folder: Where to put them; must not exist.
+            providers: The session's clients.
+            folder: Where the plugin is.
             package: Whose resources the program declares, such as 'postgresql'.
-            path: Folders that go first on PATH: of the plugin, the engine, the Python.
             environment: How the provider reaches the server.
-            template: The folder of an empty stack, whose copy takes the place of a run of the
-                engine.
         """
-        self.folder = folder
-        shutil.copytree(template or PROGRAM, folder)
-        self._environment = {
-            **{key: value for key, value in os.environ.items() if not key.startswith(_FOREIGN)},
-            **environment,
-            "CONFORMANCE_PACKAGE": package,
-            "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
-            "PULUMI_HOME": str(folder / "home"),
-            "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
-            "PULUMI_CONFIG_PASSPHRASE": "conformance",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            # The plugin is on PATH; a look for another one takes seconds in a closed network.
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
-            "PULUMI_DEBUG_COMMANDS": "true",  # which `--event-log` belongs to
-            "PULUMI_DIY_BACKEND_NO_LEGACY_WARNING": "true",
-        }
-        self._runs = 0
-        if template is None:
-            (folder / "state").mkdir()
-            self._pulumi("stack", "init")
+        self._providers = providers
+        self._folder = folder
+        self._package = package
+        self._environment = dict(environment)
+        self._clients: dict[str, Provider] = {}
+        self._declared: Mapping[str, Declared] = {}
+        self._state = State()
 
-    def declare(self, **resources: Mapping[str, Any]) -> None:
+    def declare(self, **resources: Declared) -> None:
         """Sets what the program declares.
 
         Args:
-            resources: By logical name and in order: `type`, `args`, and maybe `provider` and
-                `after` with the names of earlier ones, and `options` of the engine.
+            resources: By logical name and in order.
         """
-        (self.folder / "resources.json").write_text(json.dumps(resources), encoding="utf-8")
+        self._declared = resources
 
-    def up(self, *flags: str, **resources: Mapping[str, Any]) -> Run:
+    def up(self, *flags: str, **resources: Declared) -> Run:
         """Deploys, after declaring the resources where some are given."""
         if resources:
             self.declare(**resources)
-        return self._operation("up", "--yes", "--skip-preview", *flags)
+        return self._update(Update(self._state, self._clients), *flags)
 
-    def preview(self, *flags: str) -> Run:
+    def preview(self) -> Run:
         """What an update would do."""
-        return self._operation("preview", *flags)
+        return self._update(Update(self._state, self._clients, preview=True))
 
-    def refresh(self, *flags: str) -> Run:
-        """What differs from the state."""
-        return self._operation("refresh", "--yes", "--skip-preview", *flags)
+    def refresh(self) -> Run:
+        """Takes into the state what has changed."""
+        deployment = Deployment(self._state, self._clients)
+        refresh(deployment)
+        return deployment.run()
 
     def drift(self) -> Run:
         """What a refresh would find, without taking it into the state."""
-        return self._operation("refresh", "--preview-only")
+        deployment = Deployment(self._state, self._clients, preview=True)
+        refresh(deployment)
+        return deployment.run()
 
     def destroy(self) -> Run:
         """Removes every resource."""
-        return self._operation("destroy", "--yes", "--skip-preview")
+        deployment = Deployment(self._state, self._clients)
+        deployment.delete(self._state.resources)
+        return deployment.run()
 
     def adopt(self, **resources: tuple[str, str]) -> Run:
         """Imports objects.
@@ -124,67 +91,52 @@ class Stack:
         Args:
             resources: Type token and id, by the logical name.
         """
+        update = Update(self._state, self._clients)
+        version = importlib.metadata.version(f"pulumi-{self._package}")
+        provider = monitor.default_provider(self._package, version)
+        try:
+            update.register_provider(provider, self._find(provider))
+        except ResourceFailedError:
+            return update.run()
         wanted = [
-            {"type": token, "name": name, "id": identity}
+            Resource(urn=monitor.urn(token, name), id=identity, provider=provider.reference)
             for name, (token, identity) in resources.items()
         ]
-        listing = self.folder / "import.json"
-        listing.write_text(json.dumps({"resources": wanted}), encoding="utf-8")
-        flags = ("--yes", "--skip-preview", "--protect=false", "--generate-code=false")
-        return self._operation("import", "--file", str(listing), *flags)
+        adopt(update, wanted)
+        return update.run()
 
     def assert_settled(self) -> None:
         """Fails unless an update would change nothing."""
-        run = self.preview("--expect-no-changes")
+        run = self.preview()
         assert run.steps == {}, run.output
 
     def exported(self) -> str:
         """The state as text, secrets encrypted."""
-        return self._pulumi("stack", "export")
+        return json.dumps(self._state.exported(), ensure_ascii=False)
 
     def outputs(self) -> dict[str, dict[str, Any]]:
         """The outputs of each resource, its id under `id`, by logical name."""
         return {
-            resource["urn"].rpartition("::")[2]: {
-                **resource.get("outputs", {}),
-                "id": resource.get("id"),
-            }
-            for resource in json.loads(self.exported())["deployment"].get("resources", [])
+            resource["urn"].rpartition("::")[2]: {**resource["outputs"], "id": resource["id"]}
+            for resource in self._state.exported()["resources"]
         }
 
-    def _operation(self, *arguments: str) -> Run:
-        self._runs += 1
-        log = self.folder / f"events-{self._runs}.json"
-        output = self._pulumi(*arguments, "--event-log", str(log))
-        return Run(output=output, steps=_steps(log))
-
-    def _pulumi(self, *arguments: str) -> str:
-        done = subprocess.run(
-            ["pulumi", *arguments, "--stack=test", "--non-interactive", "--color=never"],
-            cwd=self.folder,
-            env=self._environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=_LIMIT_SECONDS,
+    def _update(self, update: Update, *flags: str) -> Run:
+        unknown = {*flags} - {"--refresh", "--continue-on-error"}
+        assert not unknown, f"the driver knows no {unknown}"
+        if "--refresh" in flags:
+            refresh(update)
+        answering = monitor.Monitor(
+            update, self._find, continue_on_error="--continue-on-error" in flags
         )
-        if done.returncode:
-            raise EngineError(f"pulumi {' '.join(arguments)}\n{done.stdout}")
-        return done.stdout
+        try:
+            monitor.run(answering, self._package, self._declared, preview=update.preview)
+        except Exception:
+            # Of a resource that failed, the SDK tells in its own words what the update knows.
+            if not update.failures:
+                raise
+        update.delete_undeclared()
+        return update.run()
 
-
-def _steps(log: Path) -> dict[str, list[str]]:
-    found: dict[str, list[str]] = {}
-    for line in log.read_text(encoding="utf-8").splitlines():
-        event = json.loads(line)
-        # A refresh decides what has changed after it has read, so its outcome says more.
-        about = event.get("resOutputsEvent") or event.get("resourcePreEvent")
-        if not about:
-            continue
-        step = about["metadata"]
-        name, operation = step["urn"].rpartition("::")[2], step["op"]
-        ignored = operation in _TRIVIAL or step["type"].startswith("pulumi:")
-        if not ignored and operation not in found.setdefault(name, []):
-            found[name].append(operation)
-    return {name: operations for name, operations in found.items() if operations}
+    def _find(self, provider: Resource) -> Provider:
+        return self._providers.find(self._folder, self._package, self._environment, provider.inputs)

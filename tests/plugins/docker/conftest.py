@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.plugins.docker.machine import Machine, available
+from tests.plugins.engine import EngineStack
 from tests.plugins.stack import Stack
 from toolchain import cache, offline
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from tests.plugins.provider import Providers
 
 PLUGIN_VARIABLE = "GROUNDWORK_DOCKER_PLUGIN"
 """A folder with the plugin to test; not set: the offline one of this checkout."""
@@ -70,26 +73,35 @@ def image(machine: Machine) -> Iterator[str]:
 
 
 @pytest.fixture
-def make_stack(
-    tmp_path: Path, engine: Path, plugin: Path, empty_stack: Path, machine: Machine
-) -> MakeStack:
-    """Makes stacks whose default provider reaches the machine's Docker."""
+def reached(machine: Machine) -> dict[str, str]:
+    """Variables that lead the default provider to the machine's Docker."""
     del machine
-    reached = {key: value for key, value in os.environ.items() if key.startswith("DOCKER_")}
-    made: list[Stack] = []
+    return {key: value for key, value in os.environ.items() if key.startswith("DOCKER_")}
+
+
+@pytest.fixture
+def make_stack(providers: Providers, plugin: Path, reached: dict[str, str]) -> MakeStack:
+    """Makes stacks whose default provider reaches the machine's Docker."""
 
     def make(**environment: str) -> Stack:
-        stack = Stack(
-            tmp_path / f"stack-{len(made)}",
-            package="docker",
-            path=[plugin, engine, Path(sys.executable).parent],
-            template=empty_stack,
-            environment={**reached, **environment},
+        return Stack(
+            providers, folder=plugin, package="docker", environment={**reached, **environment}
         )
-        made.append(stack)
-        return stack
 
     return make
+
+
+@pytest.fixture
+def engine_stack(
+    tmp_path: Path, engine: Path, plugin: Path, reached: dict[str, str]
+) -> EngineStack:
+    """A fresh stack on the engine."""
+    return EngineStack(
+        tmp_path / "stack",
+        path=[plugin, engine, Path(sys.executable).parent],
+        package="docker",
+        environment=reached,
+    )
 
 
 @pytest.fixture

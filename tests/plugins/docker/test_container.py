@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.plugins.docker.declare import container, resource, sleeping
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -294,6 +294,6 @@ def test_settings_that_make_no_sense_are_refused(
     told: str,
 ) -> None:
     """The run ends with the setting's name, and there is no container."""
-    with pytest.raises(EngineError, match=rf"(?i){told}"):
+    with pytest.raises(RunError, match=rf"(?i){told}"):
         stack.up(**base, box=sleeping(name=name("box"), **args))
     assert machine.container(name("box")) is None

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.plugins.docker.declare import container, resource, sleeping
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ def test_one_that_does_not_get_healthy_is_kept_and_told(
         wait=True,
         wait_timeout=2,
     )
-    with pytest.raises(EngineError, match="healthy"):
+    with pytest.raises(RunError, match="healthy"):
         stack.up(**base, box=ill)
     found = machine.container(name("box"))
     assert found is not None
@@ -81,7 +81,7 @@ def test_one_that_ends_at_once_is_removed(
     stack: Stack, machine: Machine, base: dict[str, Any], name: Callable[[str], str]
 ) -> None:
     """A container that must run and does not fails the run, and nothing of it is left."""
-    with pytest.raises(EngineError):
+    with pytest.raises(RunError):
         stack.up(**base, box=container(name=name("box"), command=["sh", "-c", "exit 3"]))
     assert machine.container(name("box")) is None
     assert "box" not in stack.outputs()
@@ -136,7 +136,7 @@ def test_a_port_that_is_taken(
         port = taken.getsockname()[1]
         ports = [{"internal": 80, "external": port, "ip": "127.0.0.1"}]
         box = sleeping(name=name("box"), ports=ports)
-        with pytest.raises(EngineError, match=rf"127\.0\.0\.1:{port}"):
+        with pytest.raises(RunError, match=rf"127\.0\.0\.1:{port}"):
             stack.up(**base, box=box)
     stack.up(**base, box=box)
     found = machine.container(name("box"))
@@ -150,7 +150,7 @@ def test_a_name_that_is_taken(
 ) -> None:
     """A stranger's container is left alone, and the run names it."""
     stranger = machine.run("run", "--detach", "--name", name("box"), image, "sleep", "300")
-    with pytest.raises(EngineError, match=name("box")):
+    with pytest.raises(RunError, match=name("box")):
         stack.up(**base, box=sleeping(name=name("box")))
     found = machine.container(name("box"))
     assert found is not None
@@ -241,7 +241,7 @@ def test_secrets_stay_secret(
         **args | {"name": name("other")},
         command=["sh", "-c", "cat /key; env; exit 1"],
     )
-    with pytest.raises(EngineError) as failure:
+    with pytest.raises(RunError) as failure:
         stack.up(**base, other=failing)
     told = [made.output, refreshed.output, changed.output, str(failure.value), stack.exported()]
     for text in told:
@@ -259,7 +259,7 @@ def test_a_secret_health_check_is_not_told(
         wait=True,
         wait_timeout=2,
     )
-    with pytest.raises(EngineError, match="healthy") as failure:
+    with pytest.raises(RunError, match="healthy") as failure:
         stack.up(**base, box=ill)
     assert "hush" not in str(failure.value)
     assert "hush" not in stack.exported()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from tests.plugins.docker.declare import resource, sleeping
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -116,7 +116,7 @@ def test_one_that_exists_already(
     stack.up(volume=resource("Volume", name=name("volume")))
     stack.assert_settled()
     machine.run("network", "create", name("network"))
-    with pytest.raises(EngineError, match="already exists"):
+    with pytest.raises(RunError, match="already exists"):
         stack.up(network=resource("Network", name=name("network")))
     assert machine.network(name("network")) is not None
 
@@ -138,7 +138,7 @@ def test_imports(stack: Stack, machine: Machine, name: Callable[[str], str]) -> 
         volume=resource("Volume", name=name("volume")),
     )
     stack.assert_settled()
-    with pytest.raises(EngineError, match="none"):
+    with pytest.raises(RunError, match="none"):
         stack.adopt(none=("docker:index/volume:Volume", name("none")))
 
 
@@ -152,7 +152,7 @@ def test_what_is_in_use_stays(
     )
     using = ["--network", name("network"), "--volume", f"{name('volume')}:/data"]
     machine.run("run", "--detach", "--name", name("stranger"), *using, image, "sleep", "300")
-    with pytest.raises(EngineError, match="in use"):
+    with pytest.raises(RunError, match="in use"):
         stack.destroy()
     assert machine.volume(name("volume")) is not None
     assert machine.network(name("network")) is not None

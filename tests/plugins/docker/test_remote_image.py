@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.plugins.docker.declare import resource
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -93,7 +93,7 @@ def test_images_that_cannot_be_had(stack: Stack) -> None:
         "wrong": "Not An Image",
     }
     images = {key: resource("RemoteImage", name=name) for key, name in references.items()}
-    with pytest.raises(EngineError) as failure:
+    with pytest.raises(RunError) as failure:
         stack.up("--continue-on-error", **images)
     told = str(failure.value)
     for reference in references.values():

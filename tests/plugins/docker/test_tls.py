@@ -14,7 +14,7 @@ import pytest
 
 from tests.plugins.docker.declare import resource
 from tests.plugins.docker.machine import ADDRESS
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -94,6 +94,6 @@ def test_docker_behind_tls(
     assert machine.volume(name("volume")) is not None
     stack.destroy()
     assert machine.volume(name("volume")) is None
-    with pytest.raises(EngineError, match=r"127\.0\.0\.1"):
+    with pytest.raises(RunError, match=r"127\.0\.0\.1"):
         make_stack(DOCKER_HOST=front).up(volume=resource("Volume", name=name("volume")))
     assert machine.volume(name("volume")) is None

@@ -1,4 +1,4 @@
-"""The engine, the plugin under test and a fresh stack."""
+"""The plugin under test and a fresh stack."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.plugins.engine import EngineStack
 from tests.plugins.postgresql.catalog import Catalog
 from tests.plugins.stack import Stack
 from toolchain import offline
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from tests.conftest import PostgresServer
+    from tests.plugins.provider import Providers
 
 PLUGIN_VARIABLE = "GROUNDWORK_POSTGRESQL_PLUGIN"
 """A folder with the plugin to test; not set: the offline one of this checkout."""
@@ -50,31 +52,43 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def make_stack(
-    tmp_path: Path, engine: Path, plugin: Path, empty_stack: Path, postgres_server: PostgresServer
-) -> MakeStack:
+def reached(postgres_server: PostgresServer) -> dict[str, str]:
+    """Variables that lead the default provider to the test's server."""
+    return {
+        "PGHOST": postgres_server.host,
+        "PGPORT": str(postgres_server.port),
+        "PGUSER": postgres_server.user,
+        "PGPASSWORD": postgres_server.password,
+        "PGSSLMODE": "disable",
+    }
+
+
+@pytest.fixture
+def make_stack(providers: Providers, plugin: Path, reached: dict[str, str]) -> MakeStack:
     """Makes stacks whose default provider reaches the test's server."""
-    made: list[Stack] = []
 
     def make(**environment: str) -> Stack:
-        stack = Stack(
-            tmp_path / f"stack-{len(made)}",
-            path=[plugin, engine, Path(sys.executable).parent],
+        return Stack(
+            providers,
+            folder=plugin,
             package="postgresql",
-            template=empty_stack,
-            environment={
-                "PGHOST": postgres_server.host,
-                "PGPORT": str(postgres_server.port),
-                "PGUSER": postgres_server.user,
-                "PGPASSWORD": postgres_server.password,
-                "PGSSLMODE": "disable",
-                **environment,
-            },
+            environment={**reached, **environment},
         )
-        made.append(stack)
-        return stack
 
     return make
+
+
+@pytest.fixture
+def engine_stack(
+    tmp_path: Path, engine: Path, plugin: Path, reached: dict[str, str]
+) -> EngineStack:
+    """A fresh stack on the engine."""
+    return EngineStack(
+        tmp_path / "stack",
+        path=[plugin, engine, Path(sys.executable).parent],
+        package="postgresql",
+        environment=reached,
+    )
 
 
 @pytest.fixture

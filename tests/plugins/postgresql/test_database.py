@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from tests.plugins.postgresql.catalog import Catalog
@@ -111,6 +111,6 @@ def test_changes_by_hand_are_seen_and_repaired(stack: Stack, catalog: Catalog) -
 def test_a_name_that_is_taken_is_refused(stack: Stack, catalog: Catalog) -> None:
     """A database that exists already is not taken over; the run fails and names it."""
     catalog.run("CREATE DATABASE taken CONNECTION LIMIT 3")
-    with pytest.raises(EngineError, match='"taken" already exists'):
+    with pytest.raises(RunError, match='"taken" already exists'):
         stack.up(wanted=database(name="taken"))
     assert catalog.rows(ROW, "taken") == [(catalog.user, "UTF8", 3, True, False)]

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from tests.plugins.postgresql.catalog import Catalog
@@ -191,6 +191,6 @@ def test_default_privileges_and_memberships(stack: Stack, catalog: Catalog) -> N
 
 def test_a_privilege_that_the_object_cannot_have_is_refused(stack: Stack) -> None:
     """The run ends with the name of the privilege, and nothing is in the state."""
-    with pytest.raises(EngineError, match="SELECT"):
+    with pytest.raises(RunError, match="SELECT"):
         stack.up(wrong=grant("database", "SELECT"))
     assert "wrong" not in stack.outputs()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from tests.conftest import PostgresServer
@@ -109,7 +109,7 @@ def test_objects_are_imported(stack: Stack, catalog: Catalog) -> None:
     catalog.run("CREATE SCHEMA old", "CREATE EXTENSION vector SCHEMA old", database="old")
     before = numbers(catalog)
     stack.declare()
-    with pytest.raises(EngineError, match="does not exist"):
+    with pytest.raises(RunError, match="does not exist"):
         stack.adopt(nobody=("postgresql:index/role:Role", "nobody"))
     stack.adopt(
         role=("postgresql:index/role:Role", "Old's"),
@@ -139,6 +139,6 @@ def test_a_wrong_password_is_told_and_not_shown(make_stack: MakeStack, catalog: 
     """The run fails with the user's name, without the password."""
     stack = make_stack(PGPASSWORD=SECRET)
     refusal = f'password authentication failed for user "{catalog.user}"'
-    with pytest.raises(EngineError, match=refusal) as failure:
+    with pytest.raises(RunError, match=refusal) as failure:
         stack.up(role=resource("Role", name="never"))
     assert SECRET not in str(failure.value)

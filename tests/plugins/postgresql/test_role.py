@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from tests.plugins.postgresql.catalog import Catalog
@@ -188,6 +188,6 @@ def test_a_removed_role_leaves_its_objects_to_the_provider(stack: Stack, catalog
 
 def test_numbers_out_of_range_are_refused(stack: Stack, catalog: Catalog) -> None:
     """A limit that PostgreSQL has no meaning for ends the run, by name, and nothing is made."""
-    with pytest.raises(EngineError, match=r"(?i)connection_?limit"):
+    with pytest.raises(RunError, match=r"(?i)connection_?limit"):
         stack.up(wrong=role(name="wrong", connection_limit=-2))
     assert catalog.value(EXISTS, "wrong") is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.plugins.postgresql.catalog import quote
-from tests.plugins.stack import EngineError
+from tests.plugins.run import RunError
 
 if TYPE_CHECKING:
     from tests.plugins.postgresql.catalog import Catalog
@@ -94,12 +94,12 @@ def test_a_schema_that_exists_is_taken_over(stack: Stack, catalog: Catalog) -> N
     stack.assert_settled()
     assert catalog.value(SCHEMA, "old", database="data") == "heir"
     assert catalog.value("SELECT count(*) FROM old.kept", database="data") == 0
-    with pytest.raises(EngineError, match="cannot drop schema old"):
+    with pytest.raises(RunError, match="cannot drop schema old"):
         stack.destroy()
     assert catalog.value("SELECT count(*) FROM old.kept", database="data") == 0
 
 
 def test_an_extension_that_the_server_lacks_is_refused(stack: Stack) -> None:
     """The run fails with the name of the extension."""
-    with pytest.raises(EngineError, match="no_such_extension"):
+    with pytest.raises(RunError, match="no_such_extension"):
         stack.up(missing=resource("Extension", name="no_such_extension"))
