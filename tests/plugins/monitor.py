@@ -126,6 +126,7 @@ class Monitor:
                 key: list(value.urns) for key, value in request.propertyDependencies.items()
             },
             secret_outputs=list(request.additionalSecretOutputs),
+            timeouts=_seconds(request.customTimeouts),
         )
         if new.is_provider:
             new.inputs |= {"version": request.version}
@@ -145,6 +146,11 @@ class Monitor:
                 self._update.register_provider(provider, self._find(provider))
                 self._reference = provider.reference
         return self._reference
+
+
+def _seconds(timeouts: Any) -> dict[str, float]:
+    """Timeouts in seconds, such as "90s", which is all that tests need of Go's durations."""
+    return {field.name: float(value.removesuffix("s")) for field, value in timeouts.ListFields()}
 
 
 def run(

@@ -161,7 +161,10 @@ class Provider:
     def create(self, new: Resource, *, preview: bool) -> tuple[str, Properties]:
         """Makes an object, or tells what is known of it; its id and its outputs."""
         request = provider_pb2.CreateRequest(
-            **_named(new), properties=to_struct(new.inputs), preview=preview
+            **_named(new),
+            properties=to_struct(new.inputs),
+            preview=preview,
+            timeout=new.timeouts.get("create", 0),
         )
         answer = self._call("Create", request)
         if not answer.id and not preview:
@@ -182,21 +185,23 @@ class Provider:
             id=resource.id,
             properties=None if adopting else to_struct(resource.outputs),
             inputs=None if adopting else to_struct(resource.inputs),
+            timeout=resource.timeouts.get("read", 0),
         )
         answer = self._call("Read", request)
         outputs = from_struct(answer.properties) if answer.HasField("properties") else None
         inputs = from_struct(answer.inputs) if answer.HasField("inputs") else None
         return answer.id, outputs, inputs
 
-    def update(self, old: Resource, inputs: Properties, *, preview: bool) -> Properties:
+    def update(self, old: Resource, new: Resource, *, preview: bool) -> Properties:
         """Changes an object in place, or tells what is known of the change; its outputs."""
         request = provider_pb2.UpdateRequest(
             **_named(old),
             id=old.id,
             old_inputs=to_struct(old.inputs),
             olds=to_struct(old.outputs),
-            news=to_struct(inputs),
+            news=to_struct(new.inputs),
             preview=preview,
+            timeout=new.timeouts.get("update", 0),
         )
         return from_struct(self._call("Update", request).properties)
 
@@ -207,6 +212,7 @@ class Provider:
             id=old.id,
             old_inputs=to_struct(old.inputs),
             properties=to_struct(old.outputs),
+            timeout=old.timeouts.get("delete", 0),
         )
         self._call("Delete", request)
 

@@ -12,17 +12,19 @@ if TYPE_CHECKING:
 __all__ = ["adopt", "refresh"]
 
 
-def refresh(deployment: Deployment) -> None:
+def refresh(deployment: Deployment, *, noted: bool = True) -> None:
     """Reads every resource, and takes into the state what has changed.
 
     Args:
         deployment: Whose state.
+        noted: Whether changes are steps of the run, which they are not where an update follows.
     """
+    note = deployment.step if noted else (lambda *_, **__: None)
 
     def read(resource: Resource) -> None:
         identity, outputs, inputs = deployment.client(resource).read(resource)
         if not identity or outputs is None:
-            deployment.step(resource, "delete")
+            note(resource, "delete")
             deployment.state.drop(resource)
             return
         found = replace(resource, id=identity, init_errors=[])
@@ -31,7 +33,7 @@ def refresh(deployment: Deployment) -> None:
         # What an update would do next, since the program is what counts.
         changes = deployment.client(resource).diff(found, resource.inputs)
         if changes.found:
-            deployment.step(resource, "update", names=changes.names)
+            note(resource, "update", names=changes.names)
         deployment.take(found, outputs)
 
     resources = deployment.state.resources

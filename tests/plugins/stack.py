@@ -125,7 +125,7 @@ class Stack:
         unknown = {*flags} - {"--refresh", "--continue-on-error"}
         assert not unknown, f"the driver knows no {unknown}"
         if "--refresh" in flags:
-            refresh(update)
+            refresh(update, noted=False)
         answering = monitor.Monitor(
             update, self._find, continue_on_error="--continue-on-error" in flags
         )

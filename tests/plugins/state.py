@@ -30,6 +30,7 @@ class Resource:
         dependencies: The URNs of all resources that it needs.
         property_dependencies: Those, by the input that needs them.
         secret_outputs: Outputs that are secret, whatever the provider says.
+        timeouts: Seconds that the program gives a call, by its name.
         init_errors: What the provider says of an object that is not as asked for.
         delete: It has been replaced, and is still to be deleted.
         pending_replacement: It has been deleted, and its successor is still to be made.
@@ -43,6 +44,7 @@ class Resource:
     dependencies: list[str] = field(default_factory=list)
     property_dependencies: dict[str, list[str]] = field(default_factory=dict)
     secret_outputs: list[str] = field(default_factory=list)
+    timeouts: dict[str, float] = field(default_factory=dict)
     init_errors: list[str] = field(default_factory=list)
     delete: bool = False
     pending_replacement: bool = False

@@ -155,7 +155,7 @@ class Update(Deployment):
         self.step(new, "update", names=names)
         new.id = old.id
         try:
-            outputs = self.client(new).update(old, new.inputs, preview=self.preview)
+            outputs = self.client(new).update(old, new, preview=self.preview)
         except ProviderError as error:
             if error.partial:
                 new.init_errors = error.partial.reasons

@@ -35,8 +35,10 @@ _COMMANDS = ("sh", "sleep", "cat", "stat", "ls", "id", "true", "false", "touch",
 MakeStack = Callable[..., Stack]
 
 
-def assembled(folder: Path) -> Path:
-    """Makes the offline plugin as it is installed, with its own packages, in a new folder."""
+@pytest.fixture(scope="session")
+def offline_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of the offline plugin, as it is installed, with its own packages."""
+    folder = tmp_path_factory.mktemp("plugin") / "docker"
     aside = "conformance-docker"
     with cache.lock(aside, doing="making a plugin to test"), cache.temporary(aside) as made:
         offline.assemble("docker", made)
@@ -45,14 +47,15 @@ def assembled(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="session")
-def plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def plugin(request: pytest.FixtureRequest) -> Path:
     """The folder of the plugin under test."""
     chosen = os.environ.get(PLUGIN_VARIABLE)
     if chosen:
         # Another one that PATH leads to must not be taken for it.
         assert shutil.which(PROGRAM, path=chosen), f"{PLUGIN_VARIABLE}: no {PROGRAM} in {chosen}"
         return Path(chosen).resolve()
-    return assembled(tmp_path_factory.mktemp("plugin") / "docker")
+    found: Path = request.getfixturevalue("offline_plugin")
+    return found
 
 
 @pytest.fixture(scope="session")

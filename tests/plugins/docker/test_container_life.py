@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from tests.plugins.docker.machine import Machine
     from tests.plugins.stack import Stack
 
-pytestmark = pytest.mark.long
-
 SECRET = "hush-☕-'\"$x"  # noqa: S105 - made up, with what quoting stumbles on
 RUNNING = "while :; do sleep 0.1; done"
 
@@ -30,19 +28,19 @@ def base(image: str) -> dict[str, Any]:
 
 
 def check(*test: str) -> dict[str, Any]:
-    """A health check that runs twice a second."""
-    return {"tests": ["CMD", *test], "interval": "500ms", "retries": 2}
+    """A health check that runs five times a second."""
+    return {"tests": ["CMD", *test], "interval": "200ms", "retries": 2}
 
 
 def test_waits_for_health(
     stack: Stack, machine: Machine, base: dict[str, Any], name: Callable[[str], str]
 ) -> None:
     """With `wait` the run goes on only once the health check has passed."""
-    script = f"sleep 1.5; touch /ready; {RUNNING}"
+    script = f"sleep 0.7; touch /ready; {RUNNING}"
     box = container(
         name=name("box"),
         command=["sh", "-c", script],
-        healthcheck=check("test", "-f", "/ready") | {"retries": 20},
+        healthcheck=check("test", "-f", "/ready") | {"retries": 50},
         wait=True,
         wait_timeout=60,
     )
@@ -62,7 +60,7 @@ def test_one_that_does_not_get_healthy_is_kept_and_told(
         command=["sh", "-c", f"echo not ready >&2; {RUNNING}"],
         healthcheck=check("cat", "/no/such/file"),
         wait=True,
-        wait_timeout=2,
+        wait_timeout=1,
     )
     with pytest.raises(RunError, match="healthy"):
         stack.up(**base, box=ill)
@@ -203,7 +201,7 @@ def test_it_gets_time_to_end(
     stack: Stack, machine: Machine, base: dict[str, Any], name: Callable[[str], str]
 ) -> None:
     """With a grace the container gets its stop signal and ends by itself; without, it is killed."""
-    script = f"trap 'sleep 1; echo ended > /data/{{}}; exit 0' TERM; {RUNNING}"
+    script = f"trap 'sleep 0.3; echo ended > /data/{{}}; exit 0' TERM; {RUNNING}"
     volumes = [{"volume_name": {"output": "volume.name"}, "container_path": "/data"}]
     volume = resource("Volume", name=name("volume"))
     boxes = {
@@ -255,7 +253,7 @@ def test_a_secret_health_check_is_not_told(
     ill = sleeping(
         name=name("box"),
         envs={"secret": [f"TOKEN={SECRET}"]},
-        healthcheck={"tests": ["CMD-SHELL", "env; exit 1"], "interval": "500ms", "retries": 1},
+        healthcheck={"tests": ["CMD-SHELL", "env; exit 1"], "interval": "200ms", "retries": 1},
         wait=True,
         wait_timeout=2,
     )

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from tests.plugins.docker.machine import Machine
     from tests.plugins.stack import Stack
 
-pytestmark = pytest.mark.long
-
 LABELS = [{"label": "purpose", "value": "it's a test"}, {"label": "empty", "value": ""}]
 
 
@@ -146,9 +144,11 @@ def test_what_is_in_use_stays(
     stack: Stack, machine: Machine, image: str, name: Callable[[str], str]
 ) -> None:
     """A volume or network that a stranger uses is not taken from it; the run says who is there."""
+    # A plugin waits for the stranger to go, for 30 s where nobody says less.
+    options = {"custom_timeouts": {"delete": "1s"}}
     stack.up(
-        network=resource("Network", name=name("network")),
-        volume=resource("Volume", name=name("volume")),
+        network=resource("Network", name=name("network"), opts=options),
+        volume=resource("Volume", name=name("volume"), opts=options),
     )
     using = ["--network", name("network"), "--volume", f"{name('volume')}:/data"]
     machine.run("run", "--detach", "--name", name("stranger"), *using, image, "sleep", "300")

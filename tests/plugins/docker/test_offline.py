@@ -11,7 +11,6 @@ import pytest
 from google.protobuf import json_format, struct_pb2
 from pulumi.runtime.proto import provider_pb2, provider_pb2_grpc
 
-from tests.plugins.docker.conftest import assembled
 from tests.plugins.docker.machine import ADDRESS
 
 if TYPE_CHECKING:
@@ -86,15 +85,9 @@ def secret(value: str) -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of the offline plugin, as it is installed."""
-    return assembled(tmp_path_factory.mktemp("offline") / "docker")
-
-
-@pytest.fixture
-def process(installed: Path) -> Iterator[Plugin]:
+def process(offline_plugin: Path) -> Iterator[Plugin]:
     """A process of the plugin, which must print nothing but its port."""
-    plugin = Plugin(installed)
+    plugin = Plugin(offline_plugin)
     yield plugin
     assert plugin.stop() == ""
 

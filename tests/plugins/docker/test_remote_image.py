@@ -15,8 +15,6 @@ if TYPE_CHECKING:
     from tests.plugins.docker.machine import Machine
     from tests.plugins.stack import Stack
 
-pytestmark = pytest.mark.long
-
 
 @pytest.fixture
 def tagged(

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from tests.plugins.docker.conftest import MakeStack
     from tests.plugins.docker.machine import Machine
 
-pytestmark = pytest.mark.long
-
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Path:

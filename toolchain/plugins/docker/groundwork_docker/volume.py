@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING, ClassVar
 
 from groundwork_plugin.properties import Failure, Property, text
 from groundwork_plugin.resource import Found, Resource
+from groundwork_plugin.timeouts import deletion_seconds
 
 from . import labels
 from .daemon import Daemon, found
-from .waiting import once_free
+from .waiting import IN_USE_SECONDS, once_free
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -66,9 +67,14 @@ class Volume(Resource[Daemon]):
     async def remove(self, backend: Daemon, identity: str, state: Values) -> None:
         """See `Resource.remove`."""
         del state
+        seconds = deletion_seconds(IN_USE_SECONDS)
 
         def work(client: Client) -> None:
-            once_free(lambda: client.remove_volume(identity, force=True), refusal="in use")
+            once_free(
+                lambda: client.remove_volume(identity, force=True),
+                refusal="in use",
+                seconds=seconds,
+            )
 
         await backend.run(work)
 

@@ -15,6 +15,7 @@ from .errors import (
     PluginError,
     advice,
 )
+from .timeouts import limit_deletion
 from .values import from_wire, secret_keys, secret_texts, to_wire
 
 if TYPE_CHECKING:
@@ -215,6 +216,7 @@ class PluginProvider(engine.Provider, Generic[Backend]):
         """Removes an object."""
         resource = self._resource(request.type)
         state = from_wire(request.properties)
+        limit_deletion(request.timeout)
         await _doing(
             f"{resource.title(state)} cannot be removed",
             _secrets(resource, request.properties),
