@@ -51,7 +51,10 @@ class PluginProcess:
             stderr=self._told,
         )
         assert self._process.stdout is not None
+        limit = threading.Timer(_LIMIT_SECONDS, self._process.kill)
+        limit.start()
         port = self._process.stdout.readline().strip()
+        limit.cancel()
         assert port.isdigit(), f"no port but {port!r}: {self.printed()}"
         self.address = f"127.0.0.1:{int(port)}"
         threading.Thread(target=self._drain, daemon=True).start()

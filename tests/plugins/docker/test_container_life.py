@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -209,16 +208,15 @@ def test_it_gets_time_to_end(
             name=name("gentle"),
             volumes=volumes,
             command=["sh", "-c", script.format("gentle")],
-            destroy_grace_seconds=30,
+            # Longer than a call may take, so that it must not be waited for to its end.
+            destroy_grace_seconds=3000,
         ),
         "killed": container(
             name=name("killed"), volumes=volumes, command=["sh", "-c", script.format("killed")]
         ),
     }
     stack.up(**base, volume=volume, **boxes)
-    begin = time.monotonic()
     stack.up(**base, volume=volume, look=sleeping(name=name("look"), volumes=volumes))
-    assert time.monotonic() - begin < 25
     assert machine.run("exec", name("look"), "ls", "/data") == "gentle"
 
 

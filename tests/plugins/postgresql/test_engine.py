@@ -30,7 +30,7 @@ def resource(kind: str, *after: str, provider: str = "", **args: object) -> dict
 def program(server: PostgresServer) -> dict[str, dict[str, Any]]:
     """Every type of resource, with the outputs of some as the inputs of others."""
     data, app = {"output": "data.name"}, {"output": "app.name"}
-    inside = {"role": app, "database": data, "schema": {"output": "schema.name"}}
+    inside: dict[str, Any] = {"role": app, "database": data, "schema": {"output": "schema.name"}}
     return {
         "pg": resource(
             "Provider",
