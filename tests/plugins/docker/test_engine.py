@@ -58,7 +58,7 @@ def changed(declared: dict[str, Any]) -> dict[str, Any]:
 def made_and_changed(
     stack: AnyStack, machine: Machine, name: Callable[[str], str], program: dict[str, Any]
 ) -> list[Any]:
-    """Everything is made, a preview changes nothing, and an update does what it foretold."""
+    """Everything is made, and a preview of changes foretells them and changes nothing."""
     made = stack.up(**program)
     assert made.steps == {key: ["create"] for key in ALL}
     outputs, box = stack.outputs(), machine.container(name("box"))
@@ -69,41 +69,55 @@ def made_and_changed(
     assert "ciphertext" in state
     assert TOKEN not in state
     stack.declare(**changed(program))
-    foretold = stack.preview()
+    foretold = stack.preview().steps
+    in_place = {"still": ["update"], "other": ["delete"]}
+    assert foretold == {"network": REPLACED, "box": REPLACED, **in_place}
     assert machine.container(name("box")) == box
-    moved = stack.up()
-    expected = {"network": REPLACED, "box": REPLACED, "still": ["update"], "other": ["delete"]}
-    assert moved.steps == foretold.steps == expected
+    return [made.steps, outputs, foretold]
+
+
+def failed_and_repaired(
+    stack: AnyStack, machine: Machine, name: Callable[[str], str], program: dict[str, Any]
+) -> list[Any]:
+    """One that does not get healthy ends the update and is kept; the next one puts all right."""
+    ill = sleeping(
+        "box",
+        "still",
+        name=name("ill"),
+        networks_advanced=[{"name": {"output": "network.name"}}],
+        healthcheck={"tests": ["CMD", "false"], "interval": "200ms", "retries": 1},
+        wait=True,
+        wait_timeout=1,
+    )
+    with pytest.raises(RunError, match="did not get healthy"):
+        stack.up(**changed(program), ill=ill)
+    outputs = stack.outputs()
+    assert outputs["ill"]["name"] == name("ill")
     network, box = machine.network(name("network")), machine.container(name("box"))
     assert network is not None
     assert box is not None
-    assert list(network["Containers"]) == [box["Id"]]
-    return [made.steps, outputs, moved.steps, stack.outputs()]
-
-
-def repaired_and_imported(
-    stack: AnyStack, machine: Machine, name: Callable[[str], str], program: dict[str, Any]
-) -> list[Any]:
-    """What was changed by hand is seen and put right, and a volume of others is taken over."""
+    assert box["Id"] in network["Containers"]
     machine.run("rm", "--force", name("still"))
     machine.run("update", "--restart", "always", name("box"))
-    machine.run("volume", "create", name("found"))
-    machine.run("network", "create", name("taken"))
     drift = stack.drift()
     assert drift.steps == {"still": ["delete"], "box": ["update"]}
-    taken = resource("Network", name=name("taken"))
-    with pytest.raises(RunError, match="already exists"):
-        stack.up("--refresh", **changed(program), taken=taken)
-    machine.run("network", "rm", name("taken"))
+    repaired = stack.up("--refresh", **changed(program))
+    mended = {"still": ["create"], "box": ["update"]}
+    assert repaired.steps == {**mended, "ill": ["delete"], "other": ["delete"]}
+    assert machine.container(name("still")) is not None
+    return [outputs, drift.steps, repaired.steps, stack.outputs()]
+
+
+def imported(
+    stack: AnyStack, machine: Machine, name: Callable[[str], str], program: dict[str, Any]
+) -> list[Any]:
+    """A volume of others is taken over as it is, and nothing is left to do."""
+    machine.run("volume", "create", name("found"))
     adopted = stack.adopt(found=("docker:index/volume:Volume", name("found")))
     assert adopted.steps == {"found": ["import"]}
-    stack.up(**changed(program), found=resource("Volume", name=name("found")))
+    stack.declare(**changed(program), found=resource("Volume", name=name("found")))
     stack.assert_settled()
-    box = machine.container(name("box"))
-    assert box is not None
-    assert box["HostConfig"]["RestartPolicy"]["Name"] == "no"
-    assert machine.container(name("still")) is not None
-    return [drift.steps, adopted.steps, stack.outputs()]
+    return [adopted.steps, stack.outputs()]
 
 
 def live(
@@ -111,14 +125,15 @@ def live(
 ) -> list[Any]:
     """The whole life; what it told."""
     told = made_and_changed(stack, machine, name, program)
-    told += repaired_and_imported(stack, machine, name, program)
+    told += failed_and_repaired(stack, machine, name, program)
+    told += imported(stack, machine, name, program)
     ended = stack.destroy()
     assert ended.steps == {key: ["delete"] for key in (ALL | {"found"}) - {"other"}}
     assert machine.container(name("box")) is machine.network(name("network")) is None
     assert machine.volume(name("volume")) is machine.volume(name("found")) is None
     # The engine counts the stack itself as a resource, and the default provider has a made-up id.
     return [
-        {key: each for key, each in found.items() if key in ALL | {"found"}}
+        {key: each for key, each in found.items() if key in ALL | {"found", "ill"}}
         for found in [*told, ended.steps]
     ]
 
