@@ -11,7 +11,7 @@ from tests.plugins.provider import ProviderError
 
 if TYPE_CHECKING:
     from tests.plugins.provider import Provider
-    from tests.plugins.state import Resource
+    from tests.plugins.state import Resource, State
 
 __all__ = ["Update"]
 
@@ -19,9 +19,11 @@ __all__ = ["Update"]
 class Update(Deployment):
     """Creates, updates, replaces and deletes."""
 
-    def __init__(self, *args: object, **options: object) -> None:
+    def __init__(
+        self, state: State, clients: dict[str, Provider], *, preview: bool = False
+    ) -> None:
         """Knows of no declaration yet."""
-        super().__init__(*args, **options)  # type: ignore[arg-type]  # those of a deployment
+        super().__init__(state, clients, preview=preview)
         self._registered: set[str] = set()
         self._condemned: set[str] = set()
 
