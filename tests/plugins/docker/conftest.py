@@ -42,7 +42,7 @@ def offline_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     aside = "conformance-docker"
     with cache.lock(aside, doing="making a plugin to test"), cache.temporary(aside) as made:
         offline.assemble("docker", made)
-        shutil.copytree(made, folder)
+        shutil.copytree(made, folder, copy_function=_link_or_copy)
     return folder
 
 
@@ -116,13 +116,28 @@ def stack(make_stack: MakeStack) -> Stack:
 @pytest.fixture
 def name(machine: Machine) -> Iterator[Callable[[str], str]]:
     """Gives names of this test; whatever has one of them is removed at its end."""
-    run = f"conformance-{uuid.uuid4().hex[:8]}"
-    yield lambda suffix: f"{run}-{suffix}"
+    run, given = f"conformance-{uuid.uuid4().hex[:8]}", set()
+
+    def give(suffix: str) -> str:
+        given.add(f"{run}-{suffix}")
+        return f"{run}-{suffix}"
+
+    yield give
+    if not machine.has_any(given):
+        return
     for kind, options in (("container", ["--all"]), ("volume", []), ("network", [])):
         force = ["--force"] if kind != "network" else []
         listed = ["ls", "--quiet", *options, "--filter", f"name={run}"]
         if found := machine.run(kind, *listed).split():
             machine.run(kind, "rm", *force, *found)
+
+
+def _link_or_copy(source: str, target: str) -> None:
+    """Takes a tenth of the time of a copy, within one file system."""
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copy2(source, target)
 
 
 def _root() -> bytes:

@@ -6,7 +6,10 @@ import json
 import os
 import shutil
 import subprocess
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 __all__ = ["ADDRESS", "Machine", "available"]
 
@@ -60,6 +63,17 @@ class Machine:
     def image(self, name: str) -> dict[str, Any] | None:
         """Docker's description of a local image; None where there is none."""
         return self._described("image", name)
+
+    def has_any(self, names: Iterable[str]) -> bool:
+        """Whether there is a container, a network or a volume of one of the names."""
+        done = subprocess.run(
+            ["docker", "inspect", "--format", "found", *names],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            check=False,
+            timeout=_LIMIT_SECONDS,
+        )
+        return b"found" in done.stdout
 
     def file(self, container: str, path: str) -> tuple[str, str, str]:
         """A file in a running container: its content, its mode, and its owner and group."""

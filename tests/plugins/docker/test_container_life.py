@@ -253,7 +253,7 @@ def test_a_secret_health_check_is_not_told(
         envs={"secret": [f"TOKEN={SECRET}"]},
         healthcheck={"tests": ["CMD-SHELL", "env; exit 1"], "interval": "200ms", "retries": 1},
         wait=True,
-        wait_timeout=2,
+        wait_timeout=1,
     )
     with pytest.raises(RunError, match="healthy") as failure:
         stack.up(**base, box=ill)
