@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import toolchain
 from tests.plugins.process import clean_environment
 from tests.plugins.run import Run, RunError
 
@@ -47,6 +48,7 @@ class EngineStack:
         shutil.copytree(PROGRAM, folder)
         self._environment = {
             **clean_environment(),
+            **toolchain.environment(),
             **environment,
             "CONFORMANCE_PACKAGE": package,
             "PATH": os.pathsep.join([*map(str, path), os.environ["PATH"]]),
@@ -54,9 +56,6 @@ class EngineStack:
             "PULUMI_HOME": str(folder / "home"),
             "PULUMI_BACKEND_URL": f"file://{folder / 'state'}",
             "PULUMI_CONFIG_PASSPHRASE": "conformance",
-            "PULUMI_SKIP_UPDATE_CHECK": "true",
-            # The plugin is on PATH; a look for another one takes seconds in a closed network.
-            "PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION": "true",
             "PULUMI_DEBUG_COMMANDS": "true",  # which `--event-log` belongs to
             "PULUMI_DIY_BACKEND_NO_LEGACY_WARNING": "true",
         }
