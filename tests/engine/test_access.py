@@ -267,7 +267,7 @@ def test_a_password_and_an_auditor_go_where_none_is_wanted(project: Project) -> 
     project.up()
 
     assert {name: step for name, step in steps.items() if name[:3] == "db-" and step != "same"} == {
-        "db-app": "create",
+        "db-app": "update",
         "db-role-app": "update",
         "db-auditor": "delete",
         "db-role-auditor": "delete",
