@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from infra.servers.throwaway import Throwaway as PostgresServer
 from infra.servers.throwaway import throwaway
@@ -29,6 +31,19 @@ __all__ = [
     "pytest_sessionstart",
     "pytest_terminal_summary",
 ]
+
+# Few examples in every run, since each run has others; many of them in one that has the time:
+# HYPOTHESIS_PROFILE=soak. No deadline, and no complaint of slowness: others use the machine too.
+for _name, _examples in (("daily", 25), ("soak", 2000)):
+    settings.register_profile(
+        _name,
+        max_examples=_examples,
+        deadline=None,
+        derandomize=False,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daily"))
 
 # The text of a whole script, for tests that look for one at work.
 _SETTINGS = ("max_connections=200", "track_activity_query_size=16384")

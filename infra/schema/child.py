@@ -1,4 +1,4 @@
-"""What a process that works for another one owes it: to end with it."""
+"""Processes of this package that work for another one: their start, and what they owe it."""
 
 from __future__ import annotations
 
@@ -7,10 +7,15 @@ import os
 import signal
 import sys
 
-__all__ = ["at", "end_with", "whereabouts"]
+__all__ = ["at", "command", "end_with", "whereabouts"]
 
 _AT = "groundwork is at: "
 _PR_SET_PDEATHSIG = 1  # prctl(2)
+
+
+def command(module: str) -> list[str]:
+    """Give the command that runs a module of this package in a process of its own."""
+    return [sys.executable, "-m", module]
 
 
 def end_with(parent: int) -> None:

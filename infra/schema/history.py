@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -54,7 +53,7 @@ def _compiled(folder: Path, variable: str, seconds: float) -> dict[str, Any]:
     task = {"folder": str(folder.absolute()), "variable": variable, "parent": os.getpid()}
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "infra.schema.compiler"],
+            child.command("infra.schema.compiler"),
             check=False,
             capture_output=True,
             input=json.dumps(task).encode(),

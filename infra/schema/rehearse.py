@@ -27,12 +27,12 @@ if TYPE_CHECKING:
     from infra.schema.options import Options
     from infra.schema.rehearsing.remake import Remade
 
-__all__ = ["Terms", "rehearse"]
+__all__ = ["SETTINGS", "Terms", "rehearse"]
 
 # Nothing but the rehearsal may write WAL or take locks. Many relations in one transaction, as a
 # schema of thousands of tables is made, need more locks than a server has by default.
 _NOTHING = Catalog(format=catalog.FORMAT, objects={})
-_SETTINGS = ("autovacuum=off", "full_page_writes=on", "max_locks_per_transaction=2048")
+SETTINGS = ("autovacuum=off", "full_page_writes=on", "max_locks_per_transaction=2048")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,7 +77,7 @@ def rehearse(
     """
     limit = Limit(terms.options.rehearse_timeout)
     say("rehearsing: a throwaway server is made like the live database", live=True)
-    with throwaway(binaries=terms.binaries, settings=_SETTINGS) as server:
+    with throwaway(binaries=terms.binaries, settings=SETTINGS) as server:
         if limit.over:
             raise limit.late("while the throwaway server was made")
         if there is None or terms.url is None:

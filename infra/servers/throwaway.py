@@ -92,7 +92,8 @@ def throwaway(
         account = server_account(data)
         programs = locate(configured=binaries, account=account)
         password = password or secrets.token_urlsafe()
-        Cluster(data=data, owner="groundwork/throwaway", account=account).make(programs, password)
+        cluster = Cluster(data=data, owner="groundwork/throwaway", account=account)
+        cluster.make(programs, password, kept=False)
         place = _Place(data=data, account=account, programs=programs, lock=folder.lock)
         with _running(place, password, settings) as port:
             yield Throwaway(

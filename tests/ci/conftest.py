@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
+import time
+from contextlib import redirect_stderr, redirect_stdout
 from typing import TYPE_CHECKING
 
 import pytest
 
+from ci import comment
 from tests.ci.forge_server import Account, ForgeServer, forge_server
 from toolchain import versions
 
@@ -31,11 +35,19 @@ def forge() -> Iterator[ForgeServer]:
 
 
 class Commenting:
-    """`ci/comment` on a report, in the environment of one CI."""
+    """`ci/comment` on a report, in the environment of one CI.
+
+    Attributes:
+        folder: Where it runs, with the report.
+        kind: What the CI is.
+        environment: All variables that it has.
+        waits: Seconds that it waited, when it ran in the test's own process.
+    """
 
     def __init__(self, folder: Path, forge: ForgeServer, kind: str) -> None:
         """Take a folder for the report, and what the CI is."""
         self.folder, self.kind = folder, kind
+        self.waits: list[float] = []
         self.report = folder / "report.md"
         self.summary = folder / "summary.md"
         kept = ("PATH", "HOME", "LANG")
@@ -82,9 +94,22 @@ class Commenting:
         self.environment["CI_MERGE_REQUEST_SOURCE_PROJECT_ID"] = "43"
 
     def run(self, text: str | None, *options: str, status: int = 0) -> str:
-        """Run it on a report, or on none, and give what it printed."""
-        if text is not None:
-            self.report.write_text(text)
+        """Run its function on a report, or on none, without its waits; give what it printed."""
+        said = io.StringIO()
+        with pytest.MonkeyPatch.context() as patch, redirect_stdout(said), redirect_stderr(said):
+            for name in os.environ:
+                patch.delenv(name)
+            for name, value in self.environment.items():
+                patch.setenv(name, value)
+            patch.chdir(self.folder)
+            patch.setattr(time, "sleep", self.waits.append)
+            self._write(text)
+            done = comment.main(description="", arguments=[*options, "report.md"])
+        return self._checked(said.getvalue(), done, status)
+
+    def script(self, text: str | None, *options: str, status: int = 0) -> str:
+        """Run the script itself as a CI does, which takes ten times as long; see `run`."""
+        self._write(text)
         done = subprocess.run(
             [str(versions.ROOT / "ci" / "comment"), *options, "report.md"],
             cwd=self.folder,
@@ -95,10 +120,18 @@ class Commenting:
             check=False,
             timeout=120,
         )
-        assert done.returncode == status, done.stdout
-        assert TOKEN not in done.stdout
-        assert "Traceback" not in done.stdout
-        return done.stdout
+        return self._checked(done.stdout, done.returncode, status)
+
+    def _write(self, text: str | None) -> None:
+        if text is not None:
+            self.report.write_text(text)
+
+    @staticmethod
+    def _checked(said: str, status: int, expected: int) -> str:
+        assert status == expected, said
+        assert TOKEN not in said
+        assert "Traceback" not in said
+        return said
 
 
 @pytest.fixture(params=["github", "gitea", "gitlab"])

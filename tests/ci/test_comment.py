@@ -16,7 +16,7 @@ def test_it_is_made_once_and_edited_from_then_on(
     commenting: Commenting, forge: ForgeServer
 ) -> None:
     """Two runs, one comment, which has the second one's text; the third one has nothing to do."""
-    assert "made " in commenting.run(_OLD)
+    assert "made " in commenting.script(_OLD)
     assert "edited " in commenting.run(_NEW)
     assert "says it already" in commenting.run(_NEW)
 
@@ -100,17 +100,28 @@ def test_what_is_broken_for_a_moment_is_asked_again(
     commenting.run(_NEW)
 
     assert forge.texts() == [_NEW]
+    assert commenting.waits == [0.5, 0.0]
 
 
 def test_the_server_says_how_long_to_wait(on_github: Commenting, forge: ForgeServer) -> None:
     """Retry-After is respected, also on the refusal that GitHub's limits come as."""
     forge.write(BOT, _OLD)
     forge.next = [Answer(status=403, headers={"Retry-After": "2"}, method="PATCH")]
-    begin = time.monotonic()
 
     on_github.run(_NEW)
 
-    assert time.monotonic() - begin >= 2
+    assert on_github.waits == [2.0]
+    assert forge.texts() == [_NEW]
+
+
+def test_the_script_waits_as_long_as_it_is_told(on_github: Commenting, forge: ForgeServer) -> None:
+    """In a process of its own, where nothing stands for the clock."""
+    forge.next = [Answer(status=429, headers={"Retry-After": "1"}, method="GET")]
+    begin = time.monotonic()
+
+    on_github.script(_NEW)
+
+    assert time.monotonic() - begin >= 1
     assert forge.texts() == [_NEW]
 
 
@@ -160,6 +171,7 @@ def test_a_server_that_stays_broken_is_an_error(on_github: Commenting, forge: Fo
 
     assert text.startswith("error: 127.0.0.1 answered 503")
     assert text.count("\n") == 1
+    assert on_github.waits == [0.5, 1.0, 2.0]
 
 
 def test_a_server_that_is_not_there_is_an_error(commenting: Commenting) -> None:
@@ -307,7 +319,7 @@ def test_a_report_that_is_too_long_is_cut_at_a_line(
 
 def test_no_report_is_an_error_in_words(on_github: Commenting) -> None:
     """A file that isn't there, or is no text, is named."""
-    assert "No such file or directory: 'report.md'" in on_github.run(None, status=1)
+    assert "No such file or directory: 'report.md'" in on_github.script(None, status=1)
 
     on_github.report.write_bytes(b"\xff\xfe")
     assert "report.md is no text" in on_github.run(None, status=1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pytest
@@ -21,10 +22,16 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Upstream:
     return Upstream(folder)
 
 
+@pytest.fixture(scope="module")
+def cloned(upstream: Upstream, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A whole clone of the pull request's branch, to be copied."""
+    return upstream.clone(tmp_path_factory.mktemp("cloned") / "c", "--branch=feature").folder
+
+
 @pytest.fixture
-def checkout(upstream: Upstream, tmp_path: Path) -> Checkout:
-    """A whole clone of the pull request's branch."""
-    return upstream.clone(tmp_path / "a check out", "--branch=feature")
+def checkout(cloned: Path, tmp_path: Path) -> Checkout:
+    """A whole clone of the pull request's branch, of the test's own."""
+    return Checkout(shutil.copytree(cloned, tmp_path / "a check out"))
 
 
 def test_the_preview_is_the_toolchains_and_its_status_is_passed_on(checkout: Checkout) -> None:

@@ -7,7 +7,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,9 +18,9 @@ import toolchain
 from tests.engine import stack_template
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
-__all__ = ["ROOT", "Outcome", "Project", "wait_until"]
+__all__ = ["ROOT", "Outcome", "Project"]
 
 ROOT = Path(__file__).parents[2]
 _PROGRAM = "__main__.py"
@@ -221,14 +220,6 @@ class Project:
                 await connection.close()
 
         return asyncio.run(query())
-
-
-def wait_until(happened: Callable[[], bool], *, seconds: float = 120) -> None:
-    """Look every 50 ms until something has happened; fails after `seconds`."""
-    deadline = time.monotonic() + seconds
-    while not happened():
-        assert time.monotonic() < deadline, f"it did not happen within {seconds:.0f} s"
-        time.sleep(0.05)
 
 
 def _full_name(key: str) -> str:

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.engine import histories
-from tests.engine.project import wait_until
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable

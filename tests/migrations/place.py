@@ -6,7 +6,6 @@ import asyncio
 import io
 import os
 import subprocess
-import sys
 from argparse import Namespace
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +15,8 @@ from urllib.parse import quote
 import asyncpg
 from alembic import command
 from alembic.config import Config
+
+from tests.forking import servers
 
 from .catalog import CATALOG
 
@@ -130,7 +131,7 @@ def cli(
     if url is not None:
         environ["DATABASE_URL"] = url
     return subprocess.run(
-        [sys.executable, "-m", "alembic", *arguments],
+        [*servers.command("alembic"), *arguments],
         cwd=cwd,
         env=environ,
         check=False,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
+from tests.waiting import wait_until_async
+
 from .people import ADA, BOB, CLIENT_TABLES, NOBODY, TASKS, as_client, ask, row_of
 from .place import quoted
 
@@ -197,6 +199,7 @@ def test_two_erasures_in_one_transaction(people: People) -> None:
 
 def test_what_is_added_meanwhile_does_not_get_through(people: People) -> None:
     """Whoever adds to a client that is being erased waits, and is refused afterwards."""
+    waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE pid = $1 AND NOT granted)"
 
     async def run() -> None:
         eraser = await asyncpg.connect(people.owner.url, ssl=False)
@@ -206,7 +209,7 @@ def test_what_is_added_meanwhile_does_not_get_through(people: People) -> None:
         await transaction.start()
         await eraser.execute(_ERASE)
         adding = asyncio.create_task(writer.execute(row_of("client_profile_entries", ADA)))
-        await asyncio.sleep(0.2)
+        await wait_until_async(lambda: eraser.fetchval(waits, writer.get_server_pid()))
         assert not adding.done()
         await transaction.commit()
         with pytest.raises(asyncpg.ForeignKeyViolationError):

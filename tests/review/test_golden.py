@@ -25,13 +25,15 @@ _DAILY = ("rewrite", "concurrently")
     [name if name in _DAILY else pytest.param(name, marks=pytest.mark.long) for name in CASES],
 )
 def test_the_report_says_what_it_should(
-    name: str, postgres_server: PostgresServer, tmp_path: Path
+    name: str, postgres_server: PostgresServer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
     """A real preview's Markdown is the golden one, but for times, sizes and digests.
 
     GOLDEN=write writes what there is now, to be looked at and committed.
     """
     case = CASES[name]
+    if name not in _DAILY:
+        request.getfixturevalue("shared_server")
     with stage(case, postgres_server, tmp_path) as made:
         found = made.review(**case.options)
     rehearsal = found.rehearsal

@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -19,13 +18,13 @@ from infra.schema.model import Direction, History, Part, Plan, Revision, Script,
 from tests.migrations.place import Place, quoted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from infra.schema.running.progress import Progress
     from infra.schema.running.watch import Watch
     from tests.conftest import PostgresServer
 
-__all__ = ["Lab", "autocommit", "database", "process", "revision", "script", "together", "until"]
+__all__ = ["Lab", "autocommit", "database", "process", "revision", "script", "together"]
 
 _ROOT = Path(__file__).parents[2]
 
@@ -194,12 +193,3 @@ def process(lab: Lab, plan: Plan, **options: Any) -> Iterator[subprocess.Popen[s
             yield run
         finally:
             run.kill()
-
-
-def until(true: Callable[[], object], seconds: float = 20.0) -> Any:
-    """Wait until something is true, and give it."""
-    deadline = time.monotonic() + seconds
-    while not (found := true()):
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-    return found

@@ -7,11 +7,14 @@ from typing import TYPE_CHECKING
 import pytest
 
 from infra.servers.throwaway import throwaway
+from tests.forking.fixtures import forked, real_processes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from infra.servers.throwaway import Throwaway
+
+__all__ = ["forked", "real_processes", "target"]
 
 
 @pytest.fixture(scope="session")

@@ -10,6 +10,7 @@ import threading
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
@@ -29,11 +30,12 @@ from tests.schema.applying import (
     revision,
     script,
     together,
-    until,
 )
 from tests.schema.proxy import Proxy
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Iterator
 
     from tests.conftest import PostgresServer
@@ -84,12 +86,12 @@ def test_a_killed_run_leaves_nothing_of_its_revision_and_the_next_one_goes_on(
     )
 
     with process(lab, lab.plan("aaaa", "bbbb", "cccc")) as run:
-        until(lambda: lab.ask(_AT_WORK))
+        wait_until(lambda: lab.ask(_AT_WORK))
         run.send_signal(signal.SIGKILL)
-    until(lambda: lab.ask(_LOCKS) == 0, seconds=10)
+    wait_until(lambda: lab.ask(_LOCKS) == 0)
 
     assert lab.heads() == ("aaaa",)
-    until(lambda: lab.ask("SELECT to_regclass('two')") is None)
+    wait_until(lambda: lab.ask("SELECT to_regclass('two')") is None)
     place.execute("INSERT INTO marks VALUES (1)")
     assert lab.up("bbbb", "cccc").heads == ("cccc",)
 
@@ -104,7 +106,7 @@ def test_a_terminated_backend_is_come_back_from(place: Place) -> None:
     )
 
     with process(lab, lab.plan("aaaa", "bbbb")) as run:
-        pid = until(lambda: lab.ask(_AT_WORK))
+        pid = wait_until(lambda: lab.ask(_AT_WORK))
         place.execute("INSERT INTO marks VALUES (1)")
         place.execute(f"SELECT pg_terminate_backend({pid})")
         said = run.communicate()[0]
@@ -133,7 +135,7 @@ def test_two_runs_at_once_apply_once(place: Place) -> None:
     lab = _lab(place, revision("aaaa", script("CREATE TABLE one (id int); SELECT pg_sleep(2)")))
 
     with process(lab, lab.plan("aaaa")) as first:
-        until(lambda: lab.ask(_AT_WORK))
+        wait_until(lambda: lab.ask(_AT_WORK))
         with process(lab, lab.plan("aaaa")) as second:
             told = second.communicate()[0]
         said = first.communicate()[0]
@@ -262,9 +264,11 @@ def test_a_deadlock_is_tried_again(place: Place) -> None:
         place,
         revision(
             "aaaa",
-            script(together("LOCK TABLE a", "SELECT pg_sleep(0.5)", "ALTER TABLE b ADD x int")),
+            script(together("LOCK TABLE a", "ALTER TABLE b ADD x int")),
         ),
     )
+
+    taken = "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 'a'::regclass AND granted)"
 
     async def other() -> None:
         connection = await asyncpg.connect(lab.url)
@@ -272,7 +276,7 @@ def test_a_deadlock_is_tried_again(place: Place) -> None:
         async with connection.transaction():
             await connection.execute("LOCK TABLE b")
             run = asyncio.create_task(asyncio.to_thread(lab.up, "aaaa"))
-            await asyncio.sleep(0.3)
+            await wait_until(lambda: connection.fetchval(taken))
             await connection.execute("LOCK TABLE a")
         await run
         await connection.close()
@@ -423,10 +427,10 @@ def test_a_killed_build_is_taken_up_again(place: Place) -> None:
     building += " AND datname = current_database() AND pid <> pg_backend_pid() AND state = 'active'"
 
     with _locked(lab, "one IN ROW EXCLUSIVE MODE"), process(lab, lab.plan("aaaa")) as run:
-        until(lambda: lab.ask("SELECT to_regclass('one_id')"))
+        wait_until(lambda: lab.ask("SELECT to_regclass('one_id')"))
         run.send_signal(signal.SIGKILL)
         run.wait()
-        until(lambda: not lab.ask(building), seconds=10)
+        wait_until(lambda: not lab.ask(building))
 
     assert lab.ask("SELECT indisvalid FROM pg_index WHERE indexrelid = 'one_id'::regclass") is False
     assert lab.up("aaaa").heads == ("aaaa",)
@@ -556,7 +560,7 @@ def test_a_kill_at_every_boundary_is_made_good_by_the_next_run(
         with database(postgres_server) as place:
             lab = _lab(replace(place, port=proxy.port), *revisions)
             killed = _killed_at(boundaries, lab, proxy)
-            until(partial(_unlocked, lab), seconds=10)
+            wait_until(partial(_unlocked, lab))
             lab.up(*(id_ for id_ in ("aaaa", "bbbb") if id_ not in lab.there()))
             catalogs.append(live.read(lab.url).catalog)
             assert lab.ask("SELECT count(*) FROM one") == 1
@@ -576,18 +580,19 @@ def _unlocked(lab: Lab) -> bool:
 def _killed_at(boundary: int, lab: Lab, proxy: Proxy) -> bool:
     """Run everything, and kill the process when so many boundaries have gone by."""
     passed = itertools.count()
+    started: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
 
     def watch(data: bytes) -> bool:
         for _ in range(data.count(b"COMMIT\0Z") + data.count(MARK.encode())):
             if next(passed) == boundary:
-                run.kill()
+                started.get().kill()
                 return True
         return False
 
     plan = lab.plan("aaaa", "bbbb")
-    # The process takes longer to start than the test to watch.
+    proxy.watch = watch
     with process(lab, plan) as run:
-        proxy.watch = watch
+        started.put(run)
         run.communicate()
-        proxy.watch = lambda _: False
+    proxy.watch = lambda _: False
     return bool(run.returncode)

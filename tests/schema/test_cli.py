@@ -13,6 +13,7 @@ import pytest
 
 from tests.engine import histories
 from tests.engine.node import Database, make_database
+from tests.forking import servers
 from tests.migrations.place import ROOT
 
 if TYPE_CHECKING:
@@ -31,11 +32,14 @@ print(json.dumps(sorted({name.partition(".")[0] for name in sys.modules})))
 """
 
 
-def command(*arguments: str, url: str = "", folder: Path = ROOT) -> Any:
-    """Run a command on a database and a folder of migrations."""
+def command(*arguments: str, url: str = "", folder: Path = ROOT, real: bool = False) -> Any:
+    """Run a command on a database and a folder of migrations; `real`: not as a fork."""
     environ = {**os.environ, "DATABASE_URL": url}
+    beside = ("infra.schema.compiler", "infra.schema.online")
+    own = [sys.executable, "-m", "infra.schema"]
+    program = own if real else servers.command("infra.schema", *beside)
     return subprocess.run(
-        [sys.executable, "-m", "infra.schema", *arguments, "--migrations", str(folder)],
+        [*program, *arguments, "--migrations", str(folder)],
         cwd=ROOT,
         env=environ,
         capture_output=True,
@@ -62,15 +66,15 @@ def files(tmp_path: Path) -> Path:
 
 def test_plan_upgrade_and_check_tell_by_their_status(url: str, files: Path) -> None:
     """Pending is 2, done is 0; the plan shows the SQL, `upgrade` runs it."""
-    pending = command("plan", url=url, folder=files)
+    pending = command("plan", url=url, folder=files, real=True)
     assert (pending.returncode, "CREATE TABLE one (id int);" in pending.stdout) == (2, True)
-    assert command("check", url=url, folder=files).returncode == 2
+    assert command("check", url=url, folder=files, real=True).returncode == 2
 
-    done = command("upgrade", url=url, folder=files)
+    done = command("upgrade", url=url, folder=files, real=True)
     assert (done.returncode, done.stdout) == (0, "at bbb2, nothing to do\n")
     assert "2/2 bbb2" in done.stderr
 
-    again = command("check", url=url, folder=files)
+    again = command("check", url=url, folder=files, real=True)
     assert (again.returncode, again.stdout) == (0, "at bbb2, nothing to do\n")
 
 
@@ -117,7 +121,7 @@ def test_a_search_path_of_env_py_leads_to_the_tables(url: str, files: Path) -> N
 
 def test_history_needs_no_database(files: Path) -> None:
     """The files alone: ids, messages, which is the head."""
-    done = command("history", folder=files)
+    done = command("history", folder=files, real=True)
 
     assert done.returncode == 0
     assert done.stdout == "aaa1  message of aaa1\nbbb2  message of bbb2  (head)\n"
@@ -131,7 +135,7 @@ def test_ledger_lists_all_that_was_ever_run(url: str, files: Path) -> None:
     command("upgrade", url=url, folder=files)
     command("upgrade", "--revision", "aaa1", "--downgrade", "allow", url=url, folder=files)
 
-    lines = command("ledger", url=url, folder=files).stdout.splitlines()
+    lines = command("ledger", url=url, folder=files, real=True).stdout.splitlines()
     events = json.loads(command("ledger", "--json", url=url, folder=files).stdout)
 
     assert [line.split()[1:3] for line in lines] == [

@@ -45,7 +45,7 @@ def files(tmp_path: Path, url: str) -> Path:
 
 def test_lint_tells_errors_by_its_status(url: str, files: Path) -> None:
     """2 with an error among the findings, 0 without; in JSON the same."""
-    found = command("lint", url=url, folder=files)
+    found = command("lint", url=url, folder=files, real=True)
     as_json = command("lint", "--json", url=url, folder=files)
     eased = command("lint", "--lint-levels", "changing-column-type=note", url=url, folder=files)
     off = command("lint", "--lint", "off", url=url, folder=files)
@@ -71,7 +71,7 @@ def test_upgrade_refuses_errors_where_it_is_told_to(url: str, files: Path) -> No
 
 def test_a_rehearsal_tells_what_happened(url: str, files: Path) -> None:
     """Locks, rewritten tables and the way back; nothing runs on the database itself."""
-    seen = command("rehearse", url=url, folder=files)
+    seen = command("rehearse", url=url, folder=files, real=True)
 
     assert (seen.returncode, seen.stderr.count("Traceback")) == (0, 0)
     assert "AccessExclusiveLock on public.one" in seen.stdout
@@ -134,7 +134,7 @@ def test_a_rehearsal_that_fails_is_an_error(url: str, files: Path) -> None:
 @pytest.mark.long
 def test_a_report_in_all_its_forms(url: str, files: Path, tmp_path: Path) -> None:
     """Terminal, Markdown, HTML and JSON; status 2 while something is pending."""
-    terminal = command("report", url=url, folder=files)
+    terminal = command("report", url=url, folder=files, real=True)
     markdown = command("report", "--format", "markdown", url=url, folder=files)
     place = tmp_path / "report.html"
     options = ("--rehearse", "false", "--format", "html", "--output", str(place))

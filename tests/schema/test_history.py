@@ -61,6 +61,7 @@ def no_process(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return forbid
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_what_has_not_changed_is_not_compiled_again(
     project: Project, no_process: Callable[[], None]
 ) -> None:
@@ -136,6 +137,7 @@ def test_an_edit_that_bytecode_would_hide_is_seen(project: Project) -> None:
     assert history.read(project.root).revisions[0].upgrade.statements == ("SELECT 7",)
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_what_a_revision_reads_counts_as_well(project: Project) -> None:
     """SQL in a file, the names in a folder, an environment variable, a module."""
     sql = project.root / "sql"
@@ -231,6 +233,7 @@ def test_the_digest_is_that_of_every_checkout(project: Project, tmp_path: Path) 
     assert after.revisions[0].sha256 == before.revisions[0].sha256
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_the_checkout_stays_clean(project: Project) -> None:
     """Nothing is written beside the files, no bytecode either."""
     before = sorted(project.root.rglob("*"))
@@ -239,6 +242,7 @@ def test_the_checkout_stays_clean(project: Project) -> None:
     assert sorted(project.root.rglob("*")) == before
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_a_project_may_use_the_names_of_this_one(project: Project) -> None:
     """Its `infra`, `tests` and `migrations` are its own; the folder itself is importable."""
     for name in ("infra", "tests", "toolchain"):
@@ -277,8 +281,8 @@ def test_an_env_that_never_ends_is_ended(project: Project) -> None:
     """With what to look for."""
     (project.scripts / "env.py").write_text("import time\ntime.sleep(600)\n")
 
-    with pytest.raises(HistoryError, match=r"not rendered within 3 s.*Nothing was done"):
-        history.read(project.root, seconds=3)
+    with pytest.raises(HistoryError, match=r"not rendered within 1 s.*Nothing was done"):
+        history.read(project.root, seconds=1)
 
 
 def test_a_revision_that_never_ends_is_named(project: Project) -> None:
@@ -286,7 +290,7 @@ def test_a_revision_that_never_ends_is_named(project: Project) -> None:
     project.revision("loop", None, "while True:\n    pass", file="loop_for_ever.py")
 
     with pytest.raises(HistoryError, match=r"was ended in loop_for_ever\.py\. Nothing was done"):
-        history.read(project.root, seconds=5)
+        history.read(project.root, seconds=2)
 
 
 def test_a_revision_that_sleeps_runs_live(project: Project) -> None:
@@ -299,6 +303,7 @@ def test_a_revision_that_sleeps_runs_live(project: Project) -> None:
     assert re.fullmatch(r"line \d+ sleeps", made["nod"].upgrade.live)
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_a_process_that_dies_without_a_word_is_told(project: Project) -> None:
     """And what it wrote last."""
     (project.scripts / "env.py").write_text(

@@ -16,8 +16,9 @@ from infra.schema.apply import Terms
 from infra.schema.errors import MigrationError
 from infra.schema.model import Policy
 from infra.schema.running.progress import line
-from tests.schema.applying import Lab, database, process, until
+from tests.schema.applying import Lab, database, process
 from tests.schema.histories.project import TEMPLATES, Project, bare, from_template
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -140,6 +141,7 @@ def test_an_env_that_goes_to_another_database_is_stopped(
         assert other.fetch("SELECT FROM pg_tables WHERE schemaname = 'public'") == []
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_consecutive_live_revisions_share_a_process(project: Project, way: Way) -> None:
     """Also with rendered ones between them."""
     notes = f"{_ASK}\nimport os\nop.execute(f'INSERT INTO pids SELECT {{os.getpid()}}')"
@@ -271,6 +273,7 @@ def test_a_lock_timeout_of_a_live_revision_is_tried_again(project: Project, way:
     assert [text.partition(";")[0] for text in again] == ["1/1 aaaa made by a test: no"]
 
 
+@pytest.mark.usefixtures("real_processes")
 def test_no_process_list_shows_the_password(project: Project, way: Way) -> None:
     """While a revision runs live, no command line and no environment of a start has it."""
     role, secret = f"role_{uuid.uuid4().hex}", f"kept-{uuid.uuid4().hex}"
@@ -317,13 +320,13 @@ def test_the_process_ends_with_its_caller(project: Project, way: Way) -> None:
     busy += "'active' AND datname = current_database() AND pid <> pg_backend_pid()"
 
     with process(lab, lab.plan("aaaa")) as run:
-        until(lambda: way.ask(busy))
+        wait_until(lambda: way.ask(busy))
         run.send_signal(signal.SIGKILL)
 
-    until(lambda: not way.ask(busy), seconds=10)
+    wait_until(lambda: not way.ask(busy))
     locks = "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND database = "
     locks += "(SELECT oid FROM pg_database WHERE datname = current_database())"
-    until(lambda: way.ask(locks) == 0, seconds=10)
+    wait_until(lambda: way.ask(locks) == 0)
     assert way.ask("SELECT to_regclass('one')") is None
 
 

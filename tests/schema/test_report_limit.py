@@ -124,9 +124,9 @@ def test_megabytes_of_sql_fit_in_a_moment() -> None:
     """One statement of 5 MB is cut at its end, which is marked; others stay whole."""
     long = "INSERT INTO t VALUES\n" + ",\n".join(f"('{place}')" for place in range(450_000))
     found = review(plan(step("b1", long), step("b2", "SELECT 'this one is short'")))
-    begun = time.monotonic()
+    begun = time.process_time()
     text = report.markdown(found)
-    assert time.monotonic() - begun < 10
+    assert time.process_time() - begun < 10
     assert re.search(r"^-- … cut here: [\d,]{7,} characters more$", text, re.MULTILINE)
     assert "SELECT 'this one is short';" in text
     assert "SQL: the ends of 1 long statement" in _cut(text)
@@ -208,7 +208,7 @@ _WORDS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(
     words=st.lists(_WORDS, min_size=6, max_size=6),
     limit=st.sampled_from([4_096, 5_000, 9_000, 65_536]),

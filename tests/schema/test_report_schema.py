@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 import asyncpg
 import mermaidx
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from infra.schema import catalog, report
@@ -218,7 +218,6 @@ _LINE = re.compile(
 )
 
 
-@settings(deadline=None)
 @given(name=st.text(min_size=1, max_size=20), kind=st.text(max_size=20))
 def test_no_name_leaves_the_grammar(name: str, kind: str) -> None:
     """Each line of a diagram is one that the grammar has."""

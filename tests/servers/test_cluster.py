@@ -73,80 +73,71 @@ def test_a_cluster_is_made_as_promised(cluster: Cluster, binaries: Binaries) -> 
     assert query(port, rules) == "scram-sha-256"
 
 
-def test_a_killed_server_recovers_with_its_rows(cluster: Cluster, binaries: Binaries) -> None:
+def test_a_killed_server_recovers_with_its_rows(made: Cluster, binaries: Binaries) -> None:
     """After kill -9 the next start replays the log; what was committed is there."""
-    cluster.make(binaries, PASSWORD)
-    port = start(cluster, binaries)
+    port = start(made, binaries)
     query(port, "CREATE TABLE kept AS SELECT 42 AS answer")
-    pid = cluster.postmaster.pid()
+    pid = made.postmaster.pid()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    while cluster.postmaster.pid() is not None:
+    while made.postmaster.pid() is not None:
         time.sleep(0.01)
 
-    again = start(cluster, binaries)
+    again = start(made, binaries)
 
     assert query(again, "SELECT answer FROM kept") == 42
 
 
-def test_a_stranger_with_the_old_process_id_is_not_taken_for_the_server(
-    cluster: Cluster, binaries: Binaries
-) -> None:
+def test_a_stranger_with_the_old_process_id_is_not_taken_for_the_server(made: Cluster) -> None:
     """After a reboot the number in the lock file may be anybody's; nobody is signalled."""
-    cluster.make(binaries, PASSWORD)
-    (cluster.data / "postmaster.pid").write_text(f"{os.getpid()}\n{cluster.data}\n0\n15432\n")
+    (made.data / "postmaster.pid").write_text(f"{os.getpid()}\n{made.data}\n0\n15432\n")
 
-    assert cluster.postmaster.pid() is None
-    cluster.stop()  # would end this test if it believed the file
-    (cluster.data / "postmaster.pid").unlink()
+    assert made.postmaster.pid() is None
+    made.stop()  # would end this test if it believed the file
+    (made.data / "postmaster.pid").unlink()
 
 
 def test_the_server_carries_nothing_of_the_program_that_started_it(
-    cluster: Cluster, binaries: Binaries, monkeypatch: pytest.MonkeyPatch
+    made: Cluster, binaries: Binaries, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """No secret of the caller's environment lives on in the server's."""
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "caller-secret")
     monkeypatch.setenv("PGPORT", "1")
-    cluster.make(binaries, PASSWORD)
-    start(cluster, binaries)
+    start(made, binaries)
 
-    environment = Path(f"/proc/{cluster.postmaster.pid()}/environ").read_text()
+    environment = Path(f"/proc/{made.postmaster.pid()}/environ").read_text()
     assert "caller-secret" not in environment
     assert "PGPORT" not in environment
 
 
-def test_a_password_is_set_while_the_server_is_down(cluster: Cluster, binaries: Binaries) -> None:
+def test_a_password_is_set_while_the_server_is_down(made: Cluster, binaries: Binaries) -> None:
     """The new one is let in, the old one is not, and neither is in the log."""
     new = 'it\'s; \\ "new" %41'
-    cluster.make(binaries, PASSWORD)
-    with (cluster.data / "postgresql.conf").open("a") as conf:
+    with (made.data / "postgresql.conf").open("a") as conf:
         conf.write("log_statement = 'all'\n")
 
-    cluster.set_password(binaries, new)
-    port = start(cluster, binaries, password=new)
+    made.set_password(binaries, new)
+    port = start(made, binaries, password=new)
 
     with pytest.raises(probe.RefusedError, match="password authentication failed"):
         ask(port, PASSWORD)
-    log = (cluster.data / "server.log").read_text()
+    log = (made.data / "server.log").read_text()
     assert "new" not in log.replace("new connection", "")
     assert PASSWORD not in log
 
 
-def test_a_taken_port_is_told_and_the_data_is_untouched(
-    cluster: Cluster, binaries: Binaries
-) -> None:
+def test_a_taken_port_is_told_and_the_data_is_untouched(made: Cluster, binaries: Binaries) -> None:
     """The message names the port and the key to set."""
-    cluster.make(binaries, PASSWORD)
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         taken.listen()
         port = taken.getsockname()[1]
-        before = _tree(cluster.data)
+        before = _tree(made.data)
 
         with pytest.raises(ClusterError, match=rf"Port {port} .* taken .* groundwork:port"):
-            cluster.start(binaries, Configuration(port=port))
+            made.start(binaries, Configuration(port=port))
 
-    assert _tree(cluster.data) == before
+    assert _tree(made.data) == before
 
 
 @pytest.mark.parametrize(

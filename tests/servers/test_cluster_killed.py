@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import time
+from functools import partial
 from typing import TYPE_CHECKING
 
 import asyncpg
@@ -16,6 +17,7 @@ from infra.servers.local.cluster import Cluster
 from infra.servers.local.configuration import FILE, Configuration
 from infra.servers.ports import HOST
 from tests.servers.running import PASSWORD, ask, kill_all, processes, query, start
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -26,10 +28,9 @@ _ROWS = "SELECT count(*) FROM kept"
 
 
 @pytest.fixture
-def port(cluster: Cluster, binaries: Binaries) -> int:
+def port(made: Cluster, binaries: Binaries) -> int:
     """The port of a server with a hundred rows, committed a moment ago."""
-    cluster.make(binaries, PASSWORD)
-    port = start(cluster, binaries)
+    port = start(made, binaries)
     query(port, "CREATE TABLE kept AS SELECT generate_series(1, 100)")
     return port
 
@@ -58,6 +59,9 @@ def test_the_postmaster_while_a_session_works(
 ) -> None:
     """Its children don't stay in the way; what was not committed is gone, the rest is there."""
 
+    def alone(pid: int) -> bool:
+        return list(processes(cluster.data)) == [pid]
+
     async def outlive() -> None:
         async def connect() -> asyncpg.Connection:
             return await asyncpg.connect(
@@ -65,15 +69,16 @@ def test_the_postmaster_while_a_session_works(
             )
 
         busy, idle = await connect(), await connect()
-        await idle.execute("BEGIN; INSERT INTO kept VALUES (0)")
         await busy.execute("SET client_connection_check_interval = 0")
         # It looks at no latch, and so doesn't notice that the postmaster is gone.
         endless = "DO $$ BEGIN LOOP PERFORM 1; END LOOP; END $$"
+        at_work = "SELECT query = $2 FROM pg_stat_activity WHERE pid = $1"
+        pid = await busy.fetchval("SELECT pg_backend_pid()")
         working = asyncio.create_task(busy.execute(endless))
-        await asyncio.sleep(0.5)
+        await wait_until(lambda: idle.fetchval(at_work, pid, endless))
+        await idle.execute("BEGIN; INSERT INTO kept VALUES (0)")
         await asyncio.to_thread(_kill_postmaster, cluster)
-        await asyncio.sleep(0.5)
-        assert any(processes(cluster.data))
+        await wait_until(partial(asyncio.to_thread, alone, pid))  # all others notice it, and go
         await asyncio.to_thread(cluster.start, binaries, Configuration(port=port))
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await working

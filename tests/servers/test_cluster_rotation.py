@@ -24,11 +24,10 @@ _NEW = "second-password-of-32-characters"
 
 
 @pytest.fixture
-def port(cluster: Cluster, binaries: Binaries) -> int:
+def port(made: Cluster, binaries: Binaries) -> int:
     """The port of a server that logs everything it is told."""
-    cluster.make(binaries, PASSWORD)
     loud = {"log_statement": "all", "log_min_duration_statement": "0", "log_connections": "on"}
-    service = Service(cluster=cluster, binaries=binaries, say=print)
+    service = Service(cluster=made, binaries=binaries, say=print)
     return service.make(Wanted(port=0, password=PASSWORD, parameters=loud))[0]
 
 
@@ -122,20 +121,19 @@ def test_nobody_who_answers_is_told() -> None:
 
 
 def test_a_service_rotates_and_falls_back_to_the_data_directory(
-    cluster: Cluster, binaries: Binaries
+    made: Cluster, binaries: Binaries
 ) -> None:
     """In place where the former password is known, by a restart where it was lost."""
     said: list[str] = []
-    cluster.make(binaries, PASSWORD)
-    service = Service(cluster=cluster, binaries=binaries, say=said.append)
+    service = Service(cluster=made, binaries=binaries, say=said.append)
     first = Wanted(port=0, password=PASSWORD)
     port, _ = service.make(first)
-    pid = cluster.postmaster.pid()
+    pid = made.postmaster.pid()
 
     service.bring(Wanted(port=port, password=_NEW), former=first)
     assert said == ["the superuser has another password; no session was ended"]
-    assert cluster.postmaster.pid() == pid
+    assert made.postmaster.pid() == pid
 
     service.bring(Wanted(port=port, password="third"))  # noqa: S106 - of a throwaway cluster
-    assert cluster.postmaster.pid() != pid
+    assert made.postmaster.pid() != pid
     ask(port, "third")

@@ -19,7 +19,7 @@ from infra.servers.local.cluster import SUPERUSER, Cluster
 from infra.servers.local.configuration import AUTO, FILE, MAIN, Configuration, parse, written
 from infra.servers.local.service import Service, Wanted
 from infra.servers.ports import HOST
-from tests.servers.running import PASSWORD, cluster_in, folder_in, kill_all, query
+from tests.servers.running import PASSWORD, cluster_in, copy_into, folder_in, kill_all, query
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
@@ -48,7 +48,6 @@ class _Running:
         self.cluster = cluster
         self.service = Service(cluster=cluster, binaries=binaries, say=self.said.append)
         self.wanted = Wanted(port=0, password=PASSWORD)
-        cluster.make(binaries, PASSWORD)
         self.port, _ = self.service.make(self.wanted)
 
     def bring(self, **parameters: str) -> list[str]:
@@ -77,15 +76,16 @@ class _Running:
 
 
 @pytest.fixture
-def running(cluster: Cluster, binaries: Binaries) -> _Running:
+def running(made: Cluster, binaries: Binaries) -> _Running:
     """A server that runs with the project's own settings."""
-    return _Running(cluster, binaries)
+    return _Running(made, binaries)
 
 
 @pytest.fixture(scope="module")
-def untouched(scratch: Path, binaries: Binaries) -> Iterator[_Running]:
+def untouched(scratch: Path, binaries: Binaries, initialized: Cluster) -> Iterator[_Running]:
     """A server that all refusals leave as it is."""
     with folder_in(scratch) as place, cluster_in(place) as cluster:
+        copy_into(cluster, initialized)
         yield _Running(cluster, binaries)
 
 
@@ -104,11 +104,10 @@ def test_what_is_written_is_what_is_read(parameters: dict[str, str]) -> None:
     assert wanted.render().count("\n") == 1 + len(wanted.settings())
 
 
-def test_values_reach_the_server_as_they_are(cluster: Cluster, binaries: Binaries) -> None:
+def test_values_reach_the_server_as_they_are(made: Cluster, binaries: Binaries) -> None:
     """Quotes, backslashes, line breaks and comments set nothing but their own setting."""
     parameters = {f"ugly.{name}": value for name, value in _UGLY.items()}
-    cluster.make(binaries, PASSWORD)
-    service = Service(cluster=cluster, binaries=binaries, say=print)
+    service = Service(cluster=made, binaries=binaries, say=print)
 
     port, _ = service.make(Wanted(port=0, password=PASSWORD, parameters=parameters))
 

@@ -206,8 +206,8 @@ def test_a_server_without_tls_is_refused_where_tls_is_asked_for(
     begin = time.monotonic()
 
     with pytest.raises(RefusedError, match="offers no TLS"):
-        _look(_url(postgres_server, hosts, "sslmode=require"), _NOTHING, seconds=20)
-    assert time.monotonic() - begin < 5
+        _look(_url(postgres_server, hosts, "sslmode=require"), _NOTHING, seconds=600)
+    assert time.monotonic() - begin < 300
 
 
 def test_of_several_hosts_the_one_that_takes_writes_is_chosen(
@@ -234,7 +234,8 @@ def test_a_server_that_comes_up_late_is_waited_for(postgres_server: PostgresServ
     said: list[str] = []
 
     def come_up() -> None:
-        time.sleep(1.5)
+        while not said:
+            time.sleep(0.01)
         with socket.create_server(("127.0.0.1", port)) as listener:
             taken, _ = listener.accept()
             with (
@@ -275,9 +276,9 @@ def test_a_wrong_password_is_refused_at_once_and_not_shown(
     begin = time.monotonic()
 
     with pytest.raises(RefusedError, match="refuses the login") as refused:
-        _look(url, _NOTHING, seconds=20)
+        _look(url, _NOTHING, seconds=600)
     assert "wr0ng-one" not in str(refused.value)
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < 300
 
 
 def test_an_unknown_host_is_named() -> None:

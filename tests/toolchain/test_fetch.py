@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 def test_hanging_server_is_given_up(site: Site, tmp_path: Path) -> None:
     """A server that accepts and then says nothing costs no more than the limit."""
-    site.wait = 5
+    site.wait = 600
     begin = time.monotonic()
     with pytest.raises(ToolchainError, match=r"no answer from http://127.* within"):
         fetch.download(f"{site.url}/file", tmp_path / "file", label="fetching", limit=0.5)
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < 300
 
 
 def test_slow_download_goes_on(site: Site, tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_reachable(site: Site) -> None:
     """Any answer shows that somebody is there; silence and a closed port that nobody is."""
     assert fetch.reachable(f"{site.url}/nothing") == ""
     assert "can't be reached" in fetch.reachable(CLOSED)
-    site.wait = 5
+    site.wait = 600
     assert "no answer" in fetch.reachable(site.url, limit=0.3)
 
 

@@ -107,7 +107,7 @@ def test_no_route_works() -> None:
         PIP_NO_INDEX="1",
         PIP_FIND_LINKS="",
     )
-    assert time.monotonic() - begin < 30
+    assert time.monotonic() - begin < 120
     assert done.returncode == 1
     error = done.stderr[done.stderr.index("error: ") :]
     assert "no route to a Pulumi engine" in error

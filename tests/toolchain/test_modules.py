@@ -101,7 +101,7 @@ def test_no_module_proxy(
     begin = time.monotonic()
     with pytest.raises(ToolchainError, match=r"(no Go module proxy|GOPROXY is 'off')"):
         modules.build(program, tmp_path / "hello", go=go)
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
 
 
 def test_no_secret_of_the_proxy(go: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -69,7 +69,7 @@ def test_unreachable_index(
     begin = time.monotonic()
     with pytest.raises(ToolchainError, match="no package index") as caught:
         pip.download(requirements, tmp_path / "fetched")
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 60
     assert "s3cret" not in str(caught.value)
 
 

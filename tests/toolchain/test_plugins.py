@@ -80,25 +80,21 @@ def _publish(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_offline_plugin(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a network the checkout's plugin is installed; it runs on its own; it is said so."""
+    """Without a network the checkout's plugin is installed; it runs on its own; it is said so.
+
+    The second time a plugin that is there and up to date is left as it is, in silence.
+    """
     found = plugins.install(_NAME)
     told = capsys.readouterr().err
     assert found.route == "offline"
     assert f"plugin {_NAME} {versions.plugin(_NAME)}: the offline one of this checkout" in told
+    before = (found.path / _PROGRAM).stat().st_mtime_ns
+    assert plugins.install(_NAME) == found
+    assert capsys.readouterr().err == ""
+    assert (found.path / _PROGRAM).stat().st_mtime_ns == before
     (checkout / f"groundwork_{_NAME}" / "__main__.py").unlink()  # it mustn't need the checkout
     assert _start(found).stdout == "probed a b\n"
     assert not list(cache.folder(".aside").iterdir())
-
-
-@pytest.mark.usefixtures("checkout")
-def test_second_install_does_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    """A plugin that is there and up to date is left as it is, in silence."""
-    first = plugins.install(_NAME)
-    before = (first.path / _PROGRAM).stat().st_mtime_ns
-    capsys.readouterr()
-    assert plugins.install(_NAME) == first
-    assert capsys.readouterr().err == ""
-    assert (first.path / _PROGRAM).stat().st_mtime_ns == before
 
 
 def test_changed_checkout_reinstalls(checkout: Path) -> None:
@@ -187,11 +183,11 @@ def test_outdated_offline_gives_way(
 @pytest.mark.usefixtures("checkout")
 def test_hanging_site_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A download site that says nothing costs the limit, and the offline plugin is taken."""
-    site.wait = 30
+    site.wait = 600
     monkeypatch.setenv(_OVERRIDES, f".*={site.url}")
     begin = time.monotonic()
     assert plugins.install(_NAME, limit=0.5).route == "offline"
-    assert time.monotonic() - begin < 25
+    assert time.monotonic() - begin < 300
 
 
 def test_plugin_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,13 +20,14 @@ from infra.roles import role_names
 _ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def made() -> dict[str, Any]:
     """The inputs of every resource that the program declares for a database `books`."""
     resources: dict[str, Any] = _declare("books")["made"]
     return resources
 
 
+@cache  # none of the tests changes what they get
 def _declare(database: str, *more: str) -> dict[str, Any]:
     """Declare everything under mocks, in a process of its own: the SDK's leave loops open."""
     done = subprocess.run(

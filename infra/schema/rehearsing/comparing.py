@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
+from infra.schema import child
 from infra.schema.dsn import redacted
 
 __all__ = ["compare"]
@@ -58,7 +58,7 @@ def _asked(orders: str, seconds: float | None) -> tuple[subprocess.CompletedProc
     """
     with tempfile.TemporaryFile() as noise:
         done = subprocess.run(
-            [sys.executable, "-m", "infra.schema.online"],
+            child.command("infra.schema.online"),
             check=False,
             stdout=subprocess.PIPE,
             stderr=noise,

@@ -84,9 +84,10 @@ class Clock:
         """Begin with the project's folder, absolute, and the modules that are loaded by now."""
         self._recorder = recorder
         self._root = root
-        self._project: dict[str, bool] = {}
         files = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
-        self._everywhere = any(_mentions_clock(file) for file in files if file and self._ours(file))
+        self._everywhere = any(
+            _mentions_clock(file) for file in files if file and is_project(file, root)
+        )
 
     @contextmanager
     def watched(self, file: str) -> Iterator[None]:
@@ -102,13 +103,8 @@ class Clock:
 
     def _heard(self, frame: FrameType, event: str, argument: Any) -> None:
         rendering = event == "c_call" and self._recorder.rendering
-        if rendering and _is_clock(argument) and self._ours(frame.f_code.co_filename):
+        if rendering and _is_clock(argument) and is_project(frame.f_code.co_filename, self._root):
             self._recorder.refuse("asks the clock")
-
-    def _ours(self, file: str) -> bool:
-        if file not in self._project:
-            self._project[file] = is_project(file, self._root)
-        return self._project[file]
 
 
 def _mentions_clock(file: str) -> bool:

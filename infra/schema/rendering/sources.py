@@ -7,6 +7,7 @@ import os
 import site
 import sys
 import sysconfig
+from functools import cache
 from importlib.machinery import SourceFileLoader
 from importlib.util import source_from_cache
 from pathlib import Path
@@ -39,6 +40,7 @@ _SYSTEM = ("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/u
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
+@cache  # asked some thousand times in a compilation, of some hundred files
 def is_project(path: str, root: str) -> bool:
     """Tell whether a file is the project's, not a library's or the system's.
 

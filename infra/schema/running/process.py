@@ -6,13 +6,12 @@ import asyncio
 import json
 import os
 import signal
-import sys
 from collections import deque
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import ledger
+from infra.schema import child, ledger
 from infra.schema.dsn import redacted
 from infra.schema.running.connecting import lock_key
 from infra.schema.running.failures import Failure, Reason
@@ -117,9 +116,7 @@ class Online:
         await self.close()
         listening, telling = os.pipe()
         self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "infra.schema.online",
+            *child.command("infra.schema.online"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=telling,

@@ -140,12 +140,13 @@ class Cluster:
 
     # -- making and removing ------------------------------------------------------------
 
-    def make(self, binaries: Binaries, password: str) -> None:
+    def make(self, binaries: Binaries, password: str, *, kept: bool = True) -> None:
         """Run initdb aside and rename the finished directory into place.
 
         Args:
             binaries: The programs to make it with.
             password: Of the superuser `postgres`.
+            kept: Whether it has to survive a loss of power; initdb waits a second for the disk.
 
         Raises:
             ClusterError: initdb failed (a full disk, a missing permission); what it had
@@ -159,7 +160,7 @@ class Cluster:
             # what it takes for its own.
             aside = self.data.with_name(f"{self.data.name}.new-{secrets.token_hex(4)}")
             try:
-                self._initdb(binaries, aside, password)
+                self._initdb(binaries, aside, password, kept=kept)
                 aside.rename(self.data)
                 _sync(self.data.parent)
             except OSError as exc:
@@ -176,7 +177,7 @@ class Cluster:
                 with suppress(OSError):
                     path.unlink(missing_ok=True)
 
-    def _initdb(self, binaries: Binaries, aside: Path, password: str) -> None:
+    def _initdb(self, binaries: Binaries, aside: Path, password: str, *, kept: bool) -> None:
         aside.mkdir(mode=0o700)
         self.account.own(aside)
         # initdb wants an empty folder, so that the password waits beside it; a file, since
@@ -202,6 +203,7 @@ class Cluster:
                 "--locale-provider=builtin",
                 "--builtin-locale=C.UTF-8",
                 "--locale=C",
+                *([] if kept else ["--no-sync"]),
                 doing=f"make a cluster in {self.data}",
             )
         finally:

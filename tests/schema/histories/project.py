@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import io
 import textwrap
+from contextlib import chdir, redirect_stdout
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
+
+from alembic import config
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -131,12 +133,8 @@ def _body(text: str) -> str:
 
 def from_template(root: Path, template: str) -> Project:
     """Make a project with `alembic init`, and leave it as it is."""
-    subprocess.run(
-        [sys.executable, "-m", "alembic", "init", "-t", template, "migrations"],
-        cwd=root,
-        check=True,
-        capture_output=True,
-    )
+    with chdir(root), redirect_stdout(io.StringIO()):
+        config.main(["init", "-t", template, "migrations"], prog="alembic")
     return Project(root=root, scripts=root / "migrations", sync=template in SYNC_TEMPLATES)
 
 

@@ -5,15 +5,16 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-import sys
 import uuid
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import quote
 
 import asyncpg
 
+from tests.forking import servers
 from tests.migrations.catalog import CATALOG
 
 if TYPE_CHECKING:
@@ -29,27 +30,7 @@ Direction = Literal["up", "down"]
 DIRECTIONS: tuple[Direction, ...] = ("up", "down")
 Content = list[str]
 
-# In SQLAlchemy's greenlet, a synchronous engine can use an asynchronous driver.
-_ONLINE = """
-import asyncio, sys
-from pathlib import Path
-from alembic import command
-from alembic.config import Config
-from sqlalchemy.util import greenlet_spawn
-
-direction, url, sync = sys.stdin.read().split()
-ini, toml = Path("alembic.ini"), Path("pyproject.toml")
-config = Config(str(ini) if ini.exists() else None, toml_file=toml if toml.exists() else None)
-config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-run, target = {"up": (command.upgrade, "heads"), "down": (command.downgrade, "base")}[direction]
-
-
-async def spawned():
-    await greenlet_spawn(run, config, target)
-
-
-asyncio.run(spawned()) if sync == "sync" else run(config, target)
-"""
+_ONLINE = Path(__file__).with_name("alembic_command.py")
 
 _TABLES = """
 SELECT format('%I.%I', schemaname, tablename) FROM pg_tables
@@ -162,7 +143,7 @@ async def _apply(connection: Any, script: Script) -> None:
 def online(project: Project, direction: Direction, base: Base, *, variable: str = "") -> Content:
     """Run Alembic's own command on the project."""
     done = subprocess.run(
-        [sys.executable, "-c", _ONLINE],
+        servers.command(str(_ONLINE)),
         cwd=project.root,
         input=f"{direction} {base.url} {'sync' if project.sync else 'async'}",
         env={**os.environ, variable or "DATABASE_URL": base.url},
