@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -31,6 +32,11 @@ __all__ = [
     "pytest_sessionstart",
     "pytest_terminal_summary",
 ]
+
+# Some machines ask for no bytecode. Hundreds of processes import this project here, and each would
+# compile it again, for 0.7 s of a core; it is kept in ignored folders.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
 
 # Few examples in every run, since each run has others; many of them in one that has the time:
 # HYPOTHESIS_PROFILE=soak. No deadline, and no complaint of slowness: others use the machine too.

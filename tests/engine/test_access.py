@@ -132,8 +132,9 @@ async def _as_itself(url: str, statement: str) -> None:
         await session.close()
 
 
-def test_a_refresh_changes_nothing(project: Project) -> None:
+def test_a_second_up_and_a_refresh_change_nothing(project: Project) -> None:
     """Nothing of it is seen as changed without a change."""
+    project.up("--expect-no-changes")
     project.refresh("--expect-no-changes")
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,12 +16,26 @@ from tests.migrations.place import Place, quoted
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from infra.schema.review import Rehearsal
+
 __all__ = ["forked", "real_processes"]
 
 _LEFT = (
     "SELECT datname FROM pg_database WHERE datname NOT IN ('postgres', 'template0', 'template1')"
 )
 _ROLES = "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> current_user"
+
+
+@pytest.fixture
+def deadline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a deadline of 60s come 5 s after all is ready: to make that takes any time when busy."""
+    play = rehearse._Stage.play  # noqa: SLF001 - where the plan begins to run
+
+    def begin(stage: Any) -> Rehearsal:
+        stage._limit._end = time.monotonic() + getattr(request, "param", 5.0)  # noqa: SLF001
+        return play(stage)
+
+    monkeypatch.setattr(rehearse._Stage, "play", begin)  # noqa: SLF001
 
 
 @pytest.fixture(scope="session")
