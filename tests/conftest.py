@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 from infra.servers.throwaway import Throwaway as PostgresServer
 from infra.servers.throwaway import throwaway
 from tests.docker.fixtures import docker, docker_image
+from tests.memory import memory_folder
 from tests.schedule import (
     pytest_collection_modifyitems,
     pytest_sessionstart,
@@ -68,5 +69,5 @@ def scratch() -> Iterator[Path]:
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
     """A real PostgreSQL 17 with pgvector."""
-    with throwaway(password=_PASSWORD, settings=_SETTINGS) as server:
+    with throwaway(password=_PASSWORD, settings=_SETTINGS, parent=memory_folder()) as server:
         yield server

@@ -74,7 +74,11 @@ class Throwaway:
 
 @contextmanager
 def throwaway(
-    *, binaries: str = "", password: str = "", settings: tuple[str, ...] = ()
+    *,
+    binaries: str = "",
+    password: str = "",
+    settings: tuple[str, ...] = (),
+    parent: str | None = None,
 ) -> Iterator[Throwaway]:
     """Run an empty server with pgvector at hand, and take it away.
 
@@ -82,11 +86,12 @@ def throwaway(
         binaries: Folder with the programs of PostgreSQL 17; empty uses the machine's or fetches.
         password: Of the superuser; empty makes one up.
         settings: More settings, "name=value".
+        parent: The folder in which its own is made; None takes the usual place.
 
     Raises:
         ClusterError: No server could be made; nothing is left of it.
     """
-    with leftovers.folder("groundwork-throwaway-") as folder:
+    with leftovers.folder("groundwork-throwaway-", parent=parent) as folder:
         folder.path.chmod(0o755)  # the server runs as another user where we are root
         data = folder.path / "data"
         account = server_account(data)

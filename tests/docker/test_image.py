@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from tests.docker.conftest import Boot
     from tests.docker.daemon import Docker
 
+pytestmark = pytest.mark.long
+
 _DATA = "/var/lib/postgresql/data"
 _REFUSED = "Database is uninitialized and superuser password is not specified"
 _SKIPPED = "PostgreSQL Database directory appears to contain a database; Skipping initialization"

@@ -78,7 +78,7 @@ def make_database(server: PostgresServer, name: str) -> str:
     """Make an empty database, with pgvector in a schema of its own; gives its URL."""
     quoted = '"' + name.replace('"', '""') + '"'
     Database(url=server.url(user=server.user, database="postgres")).run(
-        f"CREATE DATABASE {quoted} TEMPLATE template0"
+        f"CREATE DATABASE {quoted} TEMPLATE template0 STRATEGY file_copy"
     )
     return server.url(user=server.user, database=name)
 

@@ -53,7 +53,9 @@ def make_database(maintenance: Place) -> Iterator[Callable[..., Place]]:
 
     def make(name: str = "", *, template: str = "template0") -> Place:
         names.append(name or f"m_{uuid.uuid4().hex}")
-        maintenance.execute(f"CREATE DATABASE {quoted(names[-1])} TEMPLATE {quoted(template)}")
+        maintenance.execute(
+            f"CREATE DATABASE {quoted(names[-1])} TEMPLATE {quoted(template)} STRATEGY file_copy"
+        )
         return replace(maintenance, database=names[-1])
 
     yield make
@@ -71,7 +73,7 @@ def empty(make_database: Callable[..., Place]) -> Place:
 def template(maintenance: Place) -> Iterator[str]:
     """The name of a database at head, which nobody is connected to."""
     name = f"m_template_{uuid.uuid4().hex}"
-    maintenance.execute(f"CREATE DATABASE {name} TEMPLATE template0")
+    maintenance.execute(f"CREATE DATABASE {name} TEMPLATE template0 STRATEGY file_copy")
     replace(maintenance, database=name).alembic("upgrade", "head")
     yield name
     maintenance.execute(f"DROP DATABASE {name} WITH (FORCE)")

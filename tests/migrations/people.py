@@ -174,7 +174,7 @@ def people_template(maintenance: Place) -> Iterator[People]:
     names = ("owner", "migrator", "application", "reader", "auditor")
     roles = {name: f"{name}_{tag}" for name in names}
     database = f"m_people_{tag}"
-    maintenance.execute(f"CREATE DATABASE {database} TEMPLATE template0")
+    maintenance.execute(f"CREATE DATABASE {database} TEMPLATE template0 STRATEGY file_copy")
     yield _prepare(replace(maintenance, database=database), roles, "of a throwaway %@/ role")
     maintenance.execute(f"DROP DATABASE {database} WITH (FORCE)")
     maintenance.execute(*(f"DROP ROLE {roles[name]}" for name in reversed(names)))
@@ -187,7 +187,8 @@ def _copied(template: People) -> Iterator[People]:
     owner = template.owner.user.replace("migrator", "owner")
     # From another database than the one that is copied, which nobody may be connected to.
     replace(template.admin, database="postgres").execute(
-        f"CREATE DATABASE {name} TEMPLATE {template.admin.database} OWNER {owner}",
+        f"CREATE DATABASE {name} OWNER {owner}"
+        f" TEMPLATE {template.admin.database} STRATEGY file_copy",
         f"ALTER DATABASE {name} SET search_path = app, ext",
     )
     logins = ("admin", "owner", "application", "reader", "auditor")

@@ -11,6 +11,7 @@ import pytest
 from infra.schema import rehearse
 from infra.servers.throwaway import Throwaway, throwaway
 from tests.forking.fixtures import forked, real_processes
+from tests.memory import memory_folder
 from tests.migrations.place import Place, quoted
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def deadline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture(scope="session")
 def rehearsing() -> Iterator[Throwaway]:
     """A server with the settings of a rehearsal's."""
-    with throwaway(settings=rehearse.SETTINGS) as server:
+    with throwaway(settings=rehearse.SETTINGS, parent=memory_folder()) as server:
         yield server
 
 

@@ -40,7 +40,7 @@ def database(server: PostgresServer, *, name: str = "") -> Iterator[Place]:
         database="postgres",
     )
     name = name or f"apply {os.urandom(4).hex()}"
-    main.execute(f"CREATE DATABASE {quoted(name)}")
+    main.execute(f"CREATE DATABASE {quoted(name)} STRATEGY file_copy")
     try:
         yield replace(main, database=name)
     finally:

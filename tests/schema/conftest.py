@@ -8,6 +8,7 @@ import pytest
 
 from infra.servers.throwaway import throwaway
 from tests.forking.fixtures import forked, real_processes
+from tests.memory import memory_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,5 +21,5 @@ __all__ = ["forked", "real_processes", "target"]
 @pytest.fixture(scope="session")
 def target() -> Iterator[Throwaway]:
     """Where databases are remade, one after the other."""
-    with throwaway(settings=("autovacuum=off",)) as server:
+    with throwaway(settings=("autovacuum=off",), parent=memory_folder()) as server:
         yield server

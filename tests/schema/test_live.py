@@ -39,7 +39,7 @@ def place(postgres_server: PostgresServer) -> Iterator[Place]:
     login = {"host": server.host, "port": server.port, "user": server.user}
     main = Place(**login, password=server.password, database="postgres")  # type: ignore[arg-type] # as their names say
     name = f"live {os.urandom(4).hex()}"
-    main.execute(f"CREATE DATABASE {quoted(name)}")
+    main.execute(f"CREATE DATABASE {quoted(name)} STRATEGY file_copy")
     yield replace(main, database=name)
     main.execute(f"DROP DATABASE {quoted(name)} WITH (FORCE)")
 

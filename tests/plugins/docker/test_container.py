@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.plugins.docker.machine import Machine
     from tests.plugins.stack import Stack
 
+pytestmark = pytest.mark.long
+
 MEGABYTE = 1024 * 1024
 LABELS = [{"label": "purpose", "value": "a test"}, {"label": "odd ☕", "value": "a=b, c"}]
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from tests.plugins.docker.machine import Machine
     from tests.plugins.stack import Stack
 
+pytestmark = pytest.mark.long
+
 SECRET = "hush-☕-'\"$x"  # noqa: S105 - made up, with what quoting stumbles on
 RUNNING = "while :; do sleep 0.1; done"
 

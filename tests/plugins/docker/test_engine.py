@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     AnyStack = Stack | EngineStack
 
+pytestmark = pytest.mark.long
+
 TOKEN = "engine-s3cret"  # noqa: S105 - made up
 ALL = {"image", "network", "volume", "other", "box", "still"}
 REPLACED = ["delete-replaced", "replace", "create-replacement"]

@@ -106,7 +106,7 @@ def made(server: PostgresServer) -> Iterator[Base]:
     """Make an empty database, and take it away again."""
     maintenance = Base(server=server, name="postgres")
     base = Base(server=server, name=f"h_{uuid.uuid4().hex}")
-    maintenance.execute(f"CREATE DATABASE {base.name} TEMPLATE template0")
+    maintenance.execute(f"CREATE DATABASE {base.name} TEMPLATE template0 STRATEGY file_copy")
     yield base
     maintenance.execute(f"DROP DATABASE {base.name} WITH (FORCE)")
 
