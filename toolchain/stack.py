@@ -139,6 +139,7 @@ class Stack:
         self._environment = os.environ | shell.environment() | self._defaults()
         if not self._own_backend:
             self._write_copy()
+            _remove_torn_attributes()
         self._initialise()
         if not self._own_backend and self._free_stale_lock():
             self._settle_pending()
@@ -307,6 +308,22 @@ class Stack:
         self._copy.unlink(missing_ok=True)
         if not any(FOLDER.glob("Pulumi.*.yaml")):
             shutil.rmtree(FOLDER)
+
+
+def _remove_torn_attributes() -> None:
+    """Remove what an engine that was killed has left of a file's attributes.
+
+    The backend keeps them beside each file (`dev.json.attrs`) and, unlike the file itself, writes
+    them in place: killed in between, it leaves an empty one, and fails from then on to read the
+    state, which is whole. Without attributes a file has the usual ones.
+    """
+    for path in _BACKEND.glob(".pulumi/**/*.attrs"):
+        try:
+            json.loads(path.read_text(encoding="utf-8"))
+        except ValueError:
+            path.unlink(missing_ok=True)
+        except OSError:
+            continue  # another run has just removed it
 
 
 def _lives(pid: int) -> bool:

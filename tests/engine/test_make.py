@@ -135,7 +135,10 @@ def test_a_changed_model_is_a_revision_and_then_in_the_database(checkout: Checko
 
 
 def test_an_engine_that_was_killed_while_it_made_a_role_is_no_obstacle(checkout: Checkout) -> None:
-    """The role is there, the state says 'creating', the lock is held by a dead process."""
+    """The role is there, the state says 'creating', the lock is held by a dead process.
+
+    The attributes of the state are empty, as they are when it was killed while it wrote them.
+    """
     state = json.loads(checkout.state().read_text())
     latest = state["checkpoint"]["latest"]
     role = next(r for r in latest["resources"] if r["urn"].endswith("::db-role-app"))
@@ -149,6 +152,9 @@ def test_an_engine_that_was_killed_while_it_made_a_role_is_no_obstacle(checkout:
     latest["pending_operations"] = [{"resource": pending, "type": "creating"}]
     checkout.state().write_text(json.dumps(state))
     _lock(checkout, _dead())
+    attributes = checkout.state().with_name("dev.json.attrs")
+    assert json.loads(attributes.read_text())
+    attributes.write_text("")
 
     text = checkout.make("up")
 

@@ -32,7 +32,7 @@ from tests.schema.applying import (
     together,
 )
 from tests.schema.proxy import Proxy
-from tests.waiting import wait_until
+from tests.waiting import wait_until, wait_until_async
 
 if TYPE_CHECKING:
     import subprocess
@@ -259,7 +259,9 @@ def test_a_version_table_in_use_is_waited_for(place: Place) -> None:
 def test_a_deadlock_is_tried_again(place: Place) -> None:
     """Whichever side PostgreSQL ends, the revision gets there."""
     place.execute("CREATE TABLE a (id int)", "CREATE TABLE b (id int)")
-    place.execute(f"ALTER DATABASE \"{place.database}\" SET deadlock_timeout = '100ms'")
+    # PostgreSQL looks for a deadlock once, that long after a wait has begun: the other side has to
+    # wait by then, and to look later.
+    place.execute(f"ALTER DATABASE \"{place.database}\" SET deadlock_timeout = '2s'")
     lab = _lab(
         place,
         revision(
@@ -276,7 +278,7 @@ def test_a_deadlock_is_tried_again(place: Place) -> None:
         async with connection.transaction():
             await connection.execute("LOCK TABLE b")
             run = asyncio.create_task(asyncio.to_thread(lab.up, "aaaa"))
-            await wait_until(lambda: connection.fetchval(taken))
+            await wait_until_async(lambda: connection.fetchval(taken))
             await connection.execute("LOCK TABLE a")
         await run
         await connection.close()

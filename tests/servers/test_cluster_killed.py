@@ -17,7 +17,7 @@ from infra.servers.local.cluster import Cluster
 from infra.servers.local.configuration import FILE, Configuration
 from infra.servers.ports import HOST
 from tests.servers.running import PASSWORD, ask, kill_all, processes, query, start
-from tests.waiting import wait_until
+from tests.waiting import wait_until_async
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,10 +75,10 @@ def test_the_postmaster_while_a_session_works(
         at_work = "SELECT query = $2 FROM pg_stat_activity WHERE pid = $1"
         pid = await busy.fetchval("SELECT pg_backend_pid()")
         working = asyncio.create_task(busy.execute(endless))
-        await wait_until(lambda: idle.fetchval(at_work, pid, endless))
+        await wait_until_async(lambda: idle.fetchval(at_work, pid, endless))
         await idle.execute("BEGIN; INSERT INTO kept VALUES (0)")
         await asyncio.to_thread(_kill_postmaster, cluster)
-        await wait_until(partial(asyncio.to_thread, alone, pid))  # all others notice it, and go
+        await wait_until_async(partial(asyncio.to_thread, alone, pid))  # all others notice it, and go
         await asyncio.to_thread(cluster.start, binaries, Configuration(port=port))
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await working
