@@ -78,7 +78,7 @@ def test_the_postmaster_while_a_session_works(
         await wait_until_async(lambda: idle.fetchval(at_work, pid, endless))
         await idle.execute("BEGIN; INSERT INTO kept VALUES (0)")
         await asyncio.to_thread(_kill_postmaster, cluster)
-        await wait_until_async(partial(asyncio.to_thread, alone, pid))  # all others notice it, and go
+        await wait_until_async(partial(asyncio.to_thread, alone, pid))  # others go too
         await asyncio.to_thread(cluster.start, binaries, Configuration(port=port))
         with pytest.raises((asyncpg.PostgresError, asyncpg.InterfaceError, OSError)):
             await working
