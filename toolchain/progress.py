@@ -3,6 +3,7 @@
 import os
 import sys
 import time
+import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -92,10 +93,18 @@ def _fit(text: str, clock: str, columns: int) -> str:
     A longer line would wrap, and only its last row would be redrawn. The last column stays free:
     some terminals wrap as soon as it is written.
     """
+    text = "".join(each if each.isprintable() else " " for each in text)
     room = columns - 1 - len(clock)
-    if len(text) > room:
-        text = text[: max(room - 3, 0)] + "..."
+    if _width(text) > room:
+        while text and _width(text) > room - 3:
+            text = text[:-1]
+        text += "..."
     return (text + clock)[: max(columns - 1, 0)]
+
+
+def _width(text: str) -> int:
+    """Count the columns that a text takes: an East Asian wide character has two of them."""
+    return len(text) + sum(unicodedata.east_asian_width(each) in "WF" for each in text)
 
 
 def _clock(seconds: float) -> str:

@@ -321,9 +321,19 @@ def _remove_torn_attributes() -> None:
         try:
             json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
-            path.unlink(missing_ok=True)
-        except OSError:
+            _remove(path)
+        except FileNotFoundError:
             continue  # another run has just removed it
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as exc:
+        raise ToolchainError(
+            f"{path} is damaged and can't be removed: {exc.strerror}. It holds the attributes of "
+            "the file beside it, which is whole: remove it, then start again"
+        ) from exc
 
 
 def _lives(pid: int) -> bool:

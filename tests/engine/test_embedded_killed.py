@@ -15,7 +15,7 @@ import pytest
 from infra.servers.local.configuration import FILE, written
 from infra.servers.local.mark import Mark
 from tests.engine.test_make import Checkout
-from tests.servers.running import kill_all, processes, stop_server
+from tests.servers.running import kill_all, processes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -40,7 +40,7 @@ def checkout(scratch: Path) -> Iterator[Checkout]:
     checkout = Checkout(folder)
     (folder / "Pulumi.dev.yaml").write_text(f"config:\n  groundwork:dataDir: {_data(checkout)}\n")
     yield checkout
-    stop_server(_data(checkout))
+    checkout.make("down")
 
 
 def _data(checkout: Checkout) -> Path:

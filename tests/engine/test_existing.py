@@ -94,8 +94,8 @@ def test_an_up_waits_for_a_server_that_comes_late(
     proxy.refuse = True
     stack.admin(server.url(hosts=f"127.0.0.1:{proxy.port}"))
 
+    run = stack.start("up", "--yes", "--skip-preview")
     try:
-        run = stack.start("up", "--yes", "--skip-preview")
         assert run.stdout is not None
         while "Waiting up to 60 s" not in (line := run.stdout.readline()):
             assert line, "it did not wait"
@@ -105,6 +105,8 @@ def test_an_up_waits_for_a_server_that_comes_late(
         assert stack.outputs()["port"] == proxy.port
         stack.destroy()
     finally:
+        run.kill()
+        run.wait()
         proxy.close()
 
 

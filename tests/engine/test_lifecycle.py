@@ -83,6 +83,17 @@ def test_a_second_up_and_a_refresh_change_nothing(project: Project) -> None:
     project.refresh("--expect-no-changes")
 
 
+def test_no_secret_is_in_clear_in_state_or_log(project: Project) -> None:
+    """Passwords, verifiers and URLs; tests/engine/test_secrets.py looks everywhere else."""
+    secrets = project.secrets()
+    log = (project.data / "server.log").read_text()
+
+    assert len(secrets) >= 8  # three passwords, their verifiers, two URLs
+    for secret in secrets:
+        assert secret not in project.state()
+        assert secret not in log
+
+
 def test_a_server_that_was_killed_is_started_again_with_its_rows(project: Project) -> None:
     """A preview sees that it is down; `up` starts it on its port."""
     project.query(_insert("kept"))

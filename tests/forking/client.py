@@ -23,7 +23,7 @@ def _main() -> int:
         socket.send_fds(server, [len(data).to_bytes(4)], [0, 1, 2])
         server.sendall(data)
         nothing = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):  # whoever waits for their end waits for the fork alone
+        for descriptor in (0, 1, 2):  # the caller waits for the fork to close them
             os.dup2(nothing, descriptor)
         said = b""
         while piece := server.recv(64):

@@ -34,10 +34,10 @@ def main() -> None:
     for name in (*_IMPORTS, *own):
         importlib.import_module(name)
     if module in own:
-        del sys.modules[module]  # it is executed anew, as __main__
+        del sys.modules[module]  # it is executed again, as __main__
     _lead_children(path.parent)
     gc.freeze()  # a collection in a fork would copy all of this memory
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for those that supervise
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # none of the supervising processes is waited for
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         listener.listen(64)
@@ -76,8 +76,13 @@ def _supervise(client: socket.socket, module: str) -> None:
     start, descriptors, _, _ = socket.recv_fds(client, _SIZE, 3)
     rest = int.from_bytes(start)
     data = b""
-    while len(data) < rest:
-        data += client.recv(rest - len(data))
+    while len(start) == _SIZE and len(data) < rest:
+        piece = client.recv(rest - len(data))
+        if not piece:
+            break
+        data += piece
+    if len(start) < _SIZE or len(data) < rest:
+        os._exit(1)  # the client was killed while it sent
     task = json.loads(os.fsdecode(data))
     pid = os.fork()
     if pid:

@@ -10,6 +10,8 @@ __all__ = ["differences"]
 _NUMBER = re.compile(r"\b[0-9a-f]{12}(?:[0-9a-f]{52})?\b|(?:[0-9a-f]{2}:){5}[0-9a-f]{2}")
 """An id of Docker's, short or long, or a MAC address, which are other ones in every life."""
 
+_ABSENT = "(absent)"
+
 
 def differences(one: Any, other: Any, *, path: str = "") -> list[str]:
     """Where two values are not the same, ciphertexts and made-up numbers aside.
@@ -20,7 +22,7 @@ def differences(one: Any, other: Any, *, path: str = "") -> list[str]:
         path: How to name both.
     """
     if isinstance(one, dict) and isinstance(other, dict):
-        pairs = [(key, one.get(key), other.get(key)) for key in sorted({*one, *other})]
+        pairs = [(key, one.get(key, _ABSENT), other.get(key, _ABSENT)) for key in {**one, **other}]
     elif isinstance(one, list) and isinstance(other, list) and len(one) == len(other):
         pairs = [(str(at), *both) for at, both in enumerate(zip(one, other, strict=True))]
     else:

@@ -131,6 +131,8 @@ class Stack:
         )
         try:
             monitor.run(answering, self._package, self._declared, preview=update.preview)
+        except (AssertionError, NotImplementedError, TypeError):
+            raise  # the driver's own
         except Exception:
             # Of a resource that failed, the SDK tells in its own words what the update knows.
             if not update.failures:

@@ -21,6 +21,7 @@ from infra.servers.local.account import server_account
 from infra.servers.local.cluster import SUPERUSER, Cluster
 from infra.servers.local.configuration import Configuration
 from infra.servers.ports import HOST, find_free
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +123,7 @@ def kill_all(data: Path) -> None:
 def stop_server(data: Path) -> None:
     """End the server of a data directory at once, where one runs, and wait for its processes."""
     with suppress(OSError, ValueError):  # none was made, or it ends by itself
-        os.kill(int((data / "postmaster.pid").read_text().split("\n")[0]), signal.SIGQUIT)
-    while data.exists() and any(processes(data)):
-        time.sleep(0.01)
+        postmaster = int((data / "postmaster.pid").read_text().split("\n")[0])
+        if postmaster in processes(data):  # and no other process that has its number now
+            os.kill(postmaster, signal.SIGQUIT)
+    wait_until(lambda: not data.exists() or not any(processes(data)))

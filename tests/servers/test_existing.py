@@ -24,6 +24,7 @@ from infra.servers.remote.adoption import Known, refusals
 from infra.servers.remote.facts import Facts, Wanted
 from infra.servers.throwaway import throwaway
 from tests.servers.front import Authority, Front
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -234,8 +235,7 @@ def test_a_server_that_comes_up_late_is_waited_for(postgres_server: PostgresServ
     said: list[str] = []
 
     def come_up() -> None:
-        while not said:
-            time.sleep(0.01)
+        wait_until(lambda: said)
         with socket.create_server(("127.0.0.1", port)) as listener:
             taken, _ = listener.accept()
             with (
@@ -250,7 +250,7 @@ def test_a_server_that_comes_up_late_is_waited_for(postgres_server: PostgresServ
                 for way in ways:
                     way.join()
 
-    late = threading.Thread(target=come_up)
+    late = threading.Thread(target=come_up, daemon=True)
     late.start()
     url = _url(postgres_server, f"127.0.0.1:{port}", "sslmode=disable")
     seen = _look(url, _NOTHING, seconds=20, said=said)

@@ -126,4 +126,6 @@ def test_only_a_host_that_was_built_gets_it(route: str, monkeypatch: pytest.Monk
         str(PYTHON) if route == "build" else None
     )
     monkeypatch.setenv("PULUMI_PYTHON_CMD", "python3.12")
-    assert shell.environment().get("PULUMI_PYTHON_CMD") in {None, "python3.12"}
+    assert shell.environment().get("PULUMI_PYTHON_CMD") == (
+        "python3.12" if route == "build" else None
+    )

@@ -9,6 +9,7 @@ import re
 import struct
 import sys
 import termios
+import unicodedata
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -96,6 +97,18 @@ def test_a_terminal_that_became_narrower_is_measured_again(terminal: Terminal) -
 def test_a_line_that_fits_is_whole(terminal: Terminal) -> None:
     """Nothing is cut where there is room."""
     assert terminal.draw("using a wheel")[1:] == [f"toolchain: {_LABEL}: using a wheel, 1 s"]
+
+
+@pytest.mark.parametrize("state", ["漢字" * 60, "one\ntwo\t\r\x1b[31m" * 20, "e\u0301é" * 90])
+def test_what_takes_more_or_less_than_a_column_stays_in_one_row(
+    terminal: Terminal, state: str
+) -> None:
+    """Wide characters count twice; what would move the cursor is a space."""
+    (line,) = terminal.draw(state)[1:]
+
+    assert line.isprintable()
+    assert line.endswith("..., 1 s")
+    assert len(line) + sum(unicodedata.east_asian_width(each) in "WF" for each in line) <= 79
 
 
 def test_a_terminal_that_does_not_say_its_width_is_taken_for_80_columns(
