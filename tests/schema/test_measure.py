@@ -158,9 +158,17 @@ def test_tables_of_one_name_are_told_apart(lab: Lab, postgres_server: PostgresSe
     assert [each.relation for each in seen.rewritten] == ["public.big"]
 
 
-def test_a_quick_statement_alone_is_seen(lab: Lab, postgres_server: PostgresServer) -> None:
+def test_a_statement_alone_is_seen(lab: Lab, postgres_server: PostgresServer) -> None:
     """VACUUM FULL locks the table that it names, and no namesake of it."""
-    lab.place.execute("CREATE SCHEMA a", "CREATE TABLE a.big (id int)")
+    lab.place.execute(
+        "CREATE SCHEMA a",
+        "CREATE TABLE a.big (id int)",
+        # It builds this index again, for half a second: a shorter lock may be missed.
+        "CREATE FUNCTION slow() RETURNS int IMMUTABLE LANGUAGE plpgsql"
+        " AS $$ BEGIN PERFORM pg_sleep(0.5); RETURN 1; END $$",
+        "INSERT INTO big (id) VALUES (-1)",
+        "CREATE INDEX slowly ON big ((id + slow())) WHERE id = -1",
+    )
     seen = _run(lab, postgres_server, script(autocommit("VACUUM FULL big")))
 
     (lock,) = [lock for lock in seen.locks if lock.mode == "AccessExclusiveLock"]
