@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _lead_children(folder: Path) -> None:
-    """Let a fork neither ask for its parent, which is not the client, nor start what is served."""
+    """Replace what does not hold in a fork: the check of its parent, starts of served modules."""
     child = sys.modules.get("infra.schema.child")
     if child is None:
         return

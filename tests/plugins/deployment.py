@@ -45,6 +45,7 @@ class Deployment:
         self.clients = clients
         self.preview = preview
         self.failures: list[str] = []
+        self._printed = {each: each.process.printed() for each in clients.values()}
         self._told: list[str] = []
         self._steps: dict[str, list[str]] = {}
         self._lock = threading.Lock()
@@ -78,7 +79,10 @@ class Deployment:
 
     def run(self) -> Run:
         """What the run has done; raises where something failed."""
-        printed = sorted({client.process.printed() for client in self.clients.values()})
+        printed = sorted(
+            each.process.printed().removeprefix(self._printed.get(each, ""))
+            for each in {*self.clients.values()}
+        )
         output = "\n".join([*self._told, *self.failures, *printed])
         if self.failures:
             raise RunError(output)

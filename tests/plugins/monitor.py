@@ -166,7 +166,7 @@ def run(
     """
 
     async def program() -> None:
-        # The outputs of a resource that failed, which nobody asks for, are no news: without this
+        # The outputs of a resource that failed are not used: without this
         # asyncio would log each with a stack trace, whenever the garbage is collected.
         asyncio.get_running_loop().set_exception_handler(lambda _loop, _context: None)
         await stack.run_in_stack(lambda: declare(package, resources))

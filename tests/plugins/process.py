@@ -21,7 +21,7 @@ _FOREIGN = ("PG", "DOCKER_", "PULUMI_", "ALL_PROXY", "all_proxy")
 """How variables begin that would lead the engine or a plugin elsewhere, past the test's own."""
 
 _ENGINE = "127.0.0.1:1"
-"""The address that a plugin gets for its engine; nobody answers there, and no test needs one."""
+"""The address that a plugin gets for its engine; nothing answers there, and no test needs it."""
 
 
 def clean_environment() -> dict[str, str]:
@@ -30,7 +30,7 @@ def clean_environment() -> dict[str, str]:
 
 
 class PluginProcess:
-    """A running plugin, which has told its port."""
+    """A running plugin, whose port is known."""
 
     def __init__(self, folder: Path, package: str, environment: Mapping[str, str]) -> None:
         """Starts it.

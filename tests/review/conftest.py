@@ -29,7 +29,7 @@ _ROLES = "SELECT rolname FROM pg_roles WHERE rolname !~ '^pg_' AND rolname <> cu
 
 @pytest.fixture
 def deadline(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a deadline of 60s come 5 s after all is ready: to make that takes any time when busy."""
+    """End a rehearsal 5 s after its plan begins to run, however long a busy machine prepared it."""
     play = rehearse._Stage.play  # noqa: SLF001 - where the plan begins to run
 
     def begin(stage: Any) -> Rehearsal:

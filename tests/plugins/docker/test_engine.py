@@ -125,7 +125,7 @@ def imported(
 def live(
     stack: AnyStack, machine: Machine, name: Callable[[str], str], program: dict[str, Any]
 ) -> list[Any]:
-    """The whole life; what it told."""
+    """Take all resources through a whole life; gives what each step reported."""
     told = made_and_changed(stack, machine, name, program)
     told += failed_and_repaired(stack, machine, name, program)
     told += imported(stack, machine, name, program)
