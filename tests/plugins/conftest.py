@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.plugins.engine import EngineStack
 from tests.plugins.provider import Providers
 
 if TYPE_CHECKING:
@@ -31,3 +33,16 @@ def providers() -> Iterator[Providers]:
     clients = Providers()
     yield clients
     clients.close()
+
+
+@pytest.fixture
+def engine_stack(
+    tmp_path: Path, engine: Path, plugin: Path, package: str, reached: dict[str, str]
+) -> EngineStack:
+    """A fresh stack on the engine."""
+    return EngineStack(
+        tmp_path / "stack",
+        path=[plugin, engine, Path(sys.executable).parent],
+        package=package,
+        environment=reached,
+    )

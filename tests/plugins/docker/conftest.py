@@ -6,7 +6,6 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 import tarfile
 import uuid
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.plugins.docker.machine import Machine, available
-from tests.plugins.engine import EngineStack
 from tests.plugins.stack import Stack
 from toolchain import cache, offline
 
@@ -83,6 +81,12 @@ def reached(machine: Machine) -> dict[str, str]:
 
 
 @pytest.fixture
+def package() -> str:
+    """Whose plugin is under test."""
+    return "docker"
+
+
+@pytest.fixture
 def make_stack(providers: Providers, plugin: Path, reached: dict[str, str]) -> MakeStack:
     """Makes stacks whose default provider reaches the machine's Docker."""
 
@@ -92,19 +96,6 @@ def make_stack(providers: Providers, plugin: Path, reached: dict[str, str]) -> M
         )
 
     return make
-
-
-@pytest.fixture
-def engine_stack(
-    tmp_path: Path, engine: Path, plugin: Path, reached: dict[str, str]
-) -> EngineStack:
-    """A fresh stack on the engine."""
-    return EngineStack(
-        tmp_path / "stack",
-        path=[plugin, engine, Path(sys.executable).parent],
-        package="docker",
-        environment=reached,
-    )
 
 
 @pytest.fixture

@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.plugins.engine import EngineStack
 from tests.plugins.postgresql.catalog import Catalog
 from tests.plugins.stack import Stack
 from toolchain import offline
@@ -64,6 +63,12 @@ def reached(postgres_server: PostgresServer) -> dict[str, str]:
 
 
 @pytest.fixture
+def package() -> str:
+    """Whose plugin is under test."""
+    return "postgresql"
+
+
+@pytest.fixture
 def make_stack(providers: Providers, plugin: Path, reached: dict[str, str]) -> MakeStack:
     """Makes stacks whose default provider reaches the test's server."""
 
@@ -76,19 +81,6 @@ def make_stack(providers: Providers, plugin: Path, reached: dict[str, str]) -> M
         )
 
     return make
-
-
-@pytest.fixture
-def engine_stack(
-    tmp_path: Path, engine: Path, plugin: Path, reached: dict[str, str]
-) -> EngineStack:
-    """A fresh stack on the engine."""
-    return EngineStack(
-        tmp_path / "stack",
-        path=[plugin, engine, Path(sys.executable).parent],
-        package="postgresql",
-        environment=reached,
-    )
 
 
 @pytest.fixture
