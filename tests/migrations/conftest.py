@@ -37,13 +37,7 @@ def no_database_url() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def maintenance(postgres_server: PostgresServer) -> Place:
     """The database from which others are made."""
-    return Place(
-        host=postgres_server.host,
-        port=postgres_server.port,
-        user=postgres_server.user,
-        password=postgres_server.password,
-        database="postgres",
-    )
+    return Place.main(postgres_server)
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from .catalog import CATALOG
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
+    from infra.servers.throwaway import Throwaway
+
 __all__ = ["MIGRATIONS", "ROOT", "Place", "cli", "quoted"]
 
 ROOT = Path(__file__).parents[2]
@@ -43,6 +45,17 @@ class Place:
     user: str
     password: str
     database: str
+
+    @classmethod
+    def main(cls, server: Throwaway) -> Place:
+        """Give the database of a server from which others are made, for its superuser."""
+        return cls(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            password=server.password,
+            database="postgres",
+        )
 
     @property
     def url(self) -> str:

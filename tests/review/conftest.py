@@ -51,13 +51,7 @@ def shared_server(rehearsing: Throwaway, monkeypatch: pytest.MonkeyPatch) -> Ite
     """Let rehearsals share one throwaway server, where the server is not the subject."""
     monkeypatch.setattr(rehearse, "throwaway", lambda **_: nullcontext(rehearsing))
     yield
-    main = Place(
-        host=rehearsing.host,
-        port=rehearsing.port,
-        user=rehearsing.user,
-        password=rehearsing.password,
-        database="postgres",
-    )
+    main = Place.main(rehearsing)
     for (name,) in main.fetch(_LEFT):
         main.execute(f"DROP DATABASE {quoted(name)} WITH (FORCE)")
     for (name,) in main.fetch(_ROLES):

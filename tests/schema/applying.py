@@ -32,13 +32,7 @@ _ROOT = Path(__file__).parents[2]
 @contextmanager
 def database(server: PostgresServer, *, name: str = "") -> Iterator[Place]:
     """Make a database, reached as the superuser, and drop it at the end."""
-    main = Place(
-        host=server.host,
-        port=server.port,
-        user=server.user,
-        password=server.password,
-        database="postgres",
-    )
+    main = Place.main(server)
     name = name or f"apply {os.urandom(4).hex()}"
     main.execute(f"CREATE DATABASE {quoted(name)} STRATEGY file_copy")
     try:
