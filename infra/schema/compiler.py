@@ -22,7 +22,14 @@ from infra.errors import GroundworkError
 from infra.schema import child
 from infra.schema.errors import HistoryError
 from infra.schema.model import History, Revision, Script
-from infra.schema.rendering import directory, effects, environment, revisions, sources
+from infra.schema.rendering import (
+    directory,
+    effects,
+    environment,
+    ordering,
+    revisions,
+    sources,
+)
 from infra.schema.rendering.offline import Offline, forbid_connections
 from infra.schema.rendering.recorder import Recorder, Rendering, worded
 from infra.schema.statements import locks
@@ -68,6 +75,7 @@ def _compile(folder: Path, variable: str) -> dict[str, Any]:
     config = environment.enter(place, variable=variable, url=_URL)
     watch.start()
     effects.notice_sleep()
+    ordering.order_schema_items()
     scripts, files = revisions.load(config)
     history = _Compilation(config, scripts, files).history(root)
     read = sorted({*watch.project_files(), *(str(path) for path in place.files)})
@@ -182,6 +190,7 @@ class _Compilation:
             for file, module in order:
                 function = getattr(module, f"{direction}grade", _no_downgrade)
                 child.at(Path(file.path).name)
+                ordering.begin_function()
                 with clock.watched(file.path) if clock else nullcontext():
                     rendering = self._recorder.render(file.path, function, options)
                 rendered[f"{direction} {file.revision}"] = rendering

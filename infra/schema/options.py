@@ -60,7 +60,8 @@ _DURATION = re.compile(r"([0-9]{1,9}) ?(us|ms|s|min|h|d)?")
 # In milliseconds, as PostgreSQL takes a number without a unit, and the most that it takes.
 _UNITS = {"us": 0.001, "ms": 1, "s": 1000, "min": 60_000, "h": 3_600_000, "d": 86_400_000}
 _LONGEST = 2**31 - 1
-_DIGEST = re.compile(r"[0-9a-fA-F]{12,64}|")
+_DIGEST = re.compile(r"[0-9a-fA-F]{64}|")
+_HEX = re.compile(r"[0-9a-fA-F]{1,63}")
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 # Whatever else git may take for a commit: with a dash first it would be an option of git's.
 _COMMIT = re.compile(r"[^\s-]\S*|")
@@ -128,7 +129,7 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
     if not given["revision"]:
         found.append("revision: is empty; head, base, a revision or a branch label")
     if not _DIGEST.fullmatch(given["approved_plan"]):
-        found.append("approved_plan: is no digest; take the one that preview shows as approve")
+        found.append(f"approved_plan: {_digest_mistake(given['approved_plan'])}")
     if not _VARIABLE.fullmatch(given["url_variable"]):
         found.append(f"url_variable: {given['url_variable']!r} is no name of a variable")
     if not _COMMIT.fullmatch(given["since"]):
@@ -137,6 +138,17 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
     if not (_NUMBER.fullmatch(rows) and int(rows) <= MOST_ROWS):
         found.append(f"rehearse_rows: {rows!r} is no number of rows; 0 to {MOST_ROWS}")
     return found + [f"lint_levels: {why}" for why in _levels_mistakes(given["lint_levels"])]
+
+
+def _digest_mistake(text: str) -> str:
+    """Tell what is wrong with a digest that is not all of one."""
+    take = "write all 64 characters that preview shows as approve"
+    if _HEX.fullmatch(text):
+        return (
+            f"{text!r} has {len(text)} of 64 characters, and another plan that begins like it can"
+            f" be made on purpose (12 characters took four minutes); {take}"
+        )
+    return f"{text!r} is no digest of 64 hexadecimal characters; {take}"
 
 
 def _levels_mistakes(text: str) -> list[str]:

@@ -40,9 +40,7 @@ def make(history: History, live: Live | None, policy: Policy) -> Plan:
 def approved(plan: Plan, policy: Policy) -> bool:
     """Tell whether a plan may run: it was approved, or none is asked for, or nothing runs."""
     wanted = policy.approved_plan.lower()
-    if not wanted or not (plan.steps or plan.stamp):
-        return True
-    return len(wanted) >= refusals.DIGEST and plan.digest.startswith(wanted)
+    return not wanted or not (plan.steps or plan.stamp) or wanted == plan.digest
 
 
 def refuse_unapproved(plan: Plan, policy: Policy) -> None:

@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from infra.schema.review import Finding
 
 __all__ = [
-    "DIGEST",
     "PREFIX",
     "downgrade",
     "drifted",
@@ -49,9 +48,6 @@ __all__ = [
 
 PREFIX = 4
 """Characters of a revision that name it at least, as in Alembic."""
-
-DIGEST = 12
-"""Characters of a plan's digest that approve it at least."""
 
 _KEPT = "Nothing was changed."
 _SHORT = 12  # digits of a checksum that a person compares
@@ -163,8 +159,7 @@ def not_approved(plan: Plan, approved: str) -> NotApprovedError:
     """Word that the plan is not the one that was reviewed."""
     return NotApprovedError(
         f"The plan is {plan.digest}, and approved_plan is {approved}: what would run is not what"
-        f" was reviewed. {_KEPT} Review the preview again, then set approved_plan to its digest"
-        f" (at least {DIGEST} characters of it)."
+        f" was reviewed. {_KEPT} Review the preview again, then set approved_plan to its digest."
     )
 
 
@@ -185,7 +180,7 @@ def moved(plan: Plan) -> PlanMovedError:
     """Word that the plan is not the one that was shown."""
     return PlanMovedError(
         f"Files or database have moved since the preview: what would run now, from"
-        f" {_listed(plan.before) or 'base'}, is another plan ({plan.digest[:DIGEST]}). {_KEPT} Look"
+        f" {_listed(plan.before) or 'base'}, is another plan ({plan.digest}). {_KEPT} Look"
         " at a new preview, then run again."
     )
 

@@ -291,7 +291,7 @@ _SCHEMA_WORDS = {
     "after a comparison",
     "apply": "How revisions run: compiled (rendered SQL where there is any), online (all through "
     "env.py)",
-    "approved_plan": "Digest that a plan must have to run, as preview shows it; empty takes any",
+    "approved_plan": "Digest that a plan must have to run, all 64 characters; empty takes any",
     "on_destroy": "What becomes of the schema when its node goes and the database stays",
     "lock_timeout": "How long a revision waits for a lock before it is tried again; empty takes "
     "what role or URL say, or 5s",

@@ -477,8 +477,8 @@ def test_only_the_approved_plan_passes() -> None:
     made = plan.make(history, Live(), Policy())
 
     plan.refuse_unapproved(made, Policy(approved_plan=made.digest))
-    plan.refuse_unapproved(made, Policy(approved_plan=made.digest[:12].upper()))
-    for approved in (made.digest[:11], "0" * 64):
+    plan.refuse_unapproved(made, Policy(approved_plan=made.digest.upper()))
+    for approved in (made.digest[:12], made.digest[:63], "0" * 64):
         with pytest.raises(NotApprovedError, match=made.digest):
             plan.refuse_unapproved(made, Policy(approved_plan=approved))
     other = plan.make(history, _live(history, "rev0000"), Policy())

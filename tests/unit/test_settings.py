@@ -192,9 +192,19 @@ def test_an_option_of_the_schema_that_means_nothing_is_refused(
     assert project.mistake(**{key: value}).startswith(f"groundwork:{key}: ")
 
 
+@pytest.mark.parametrize("length", [12, 63])
+def test_a_part_of_a_digest_approves_nothing(project: SettingsProject, length: int) -> None:
+    """The message says why, and what to write instead."""
+    said = project.mistake(approved_plan=("0123456789abcdef" * 4)[:length])
+
+    assert f"has {length} of 64 characters" in said
+    assert "can be made on purpose" in said
+    assert "write all 64 characters that preview shows" in said
+
+
 def test_options_of_the_schema_reach_the_plan(project: SettingsProject) -> None:
     """What the stack allows is what a plan is made with."""
-    digest = "0123456789ab"
+    digest = "0123456789abcdef" * 4
     chosen = project.parse(
         downgrade="allow", revision="base", approved_plan=digest, lock_timeout="0"
     ).schema

@@ -14,6 +14,7 @@ from alembic.util import CommandError
 
 from infra.schema import child
 from infra.schema.errors import HistoryError
+from infra.schema.rendering import ordering
 from infra.schema.rendering.recorder import worded
 
 if TYPE_CHECKING:
@@ -76,6 +77,7 @@ def labels_of(script: Script) -> tuple[str, ...]:
 def module_again(script: Script) -> ModuleType:
     """Execute a revision's file anew."""
     path = Path(script.path)
+    ordering.begin_function()
     return util.load_python_file(path.parent, path.name)
 
 
@@ -134,6 +136,7 @@ def _files(scripts: ScriptDirectory) -> Iterator[Path]:
 
 def _script(scripts: ScriptDirectory, path: Path) -> Script | None:
     child.at(path.name)
+    ordering.begin_function()
     try:
         script = Script._from_path(scripts, path)  # noqa: SLF001 - the way Alembic loads one
     except SyntaxError as exc:
