@@ -6,12 +6,12 @@ import asyncio
 import random
 import time
 import uuid
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from infra.schema import ledger
 from infra.schema.errors import LiveError, LockedError, MigrationError, StoppedError
-from infra.schema.model import Script, Step
+from infra.schema.model import Policy, Script, Step
 from infra.schema.running import compiled, failures
 from infra.schema.running.compose import keep, transaction
 from infra.schema.running.failures import Failure
@@ -51,6 +51,7 @@ class Terms:
         pause: Seconds before the second try, half as much up or down; twice that before the third.
         reconnect: Seconds to try for after a lost connection.
         deadline: Seconds that the whole run may take; None for any time.
+        policy: What of the drift it accepts; the rest stays drift.
     """
 
     url: str
@@ -65,6 +66,7 @@ class Terms:
     pause: float = 0.5
     reconnect: float = 60.0
     deadline: float | None = None
+    policy: Policy = field(default_factory=Policy)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,6 +212,7 @@ class _Run:
             raise self._moved(self._plan.before, heads)
         await self._fits()
         await self._session.ensure_ledger()
+        await self._session.survey(heads)
 
     async def _persist(self, action: Callable[[], Awaitable[None]]) -> None:
         """Do what can be done twice, again after each loss of the connection."""
@@ -377,7 +380,7 @@ class _Run:
     async def _record(self) -> tuple[str, ...]:
         """Keep the catalog for later comparisons; a run does not fail for want of it."""
         try:
-            await self._persist(lambda: self._session.record(self._heads))
+            await self._persist(lambda: self._session.record(self._heads, self._terms.policy))
         except (Failure, LiveError, LockedError) as exc:
             said = (
                 f"the catalog could not be recorded ({exc}): changes by hand can't be told until"

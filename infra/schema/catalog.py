@@ -9,9 +9,25 @@ from typing import TYPE_CHECKING, Any
 from infra.schema.model import Catalog, Drift
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-__all__ = ["FORMAT", "NAME", "ON", "OWNED", "comparable", "compare", "read", "schemas", "worded"]
+__all__ = [
+    "FORMAT",
+    "NAME",
+    "ON",
+    "OWNED",
+    "bare",
+    "comparable",
+    "compare",
+    "differences",
+    "is_relation",
+    "kind",
+    "read",
+    "schemas",
+    "topmost",
+    "wholes",
+    "worded",
+]
 
 FORMAT = 1
 """Raised with every change to names or definitions: catalogs of two formats aren't compared."""
@@ -64,7 +80,11 @@ async def read(
     """
     query = _QUERY.read_text(encoding="utf-8")
     rows = await _fetch(connection, query, version_table, version_schema)
-    return Catalog(format=FORMAT, objects={name: _settled(text) for name, text in rows})
+    return Catalog(
+        format=FORMAT,
+        objects={name: _settled(text) for name, text, _ in rows},
+        ids={name: id_ for name, _, id_ in rows},
+    )
 
 
 async def schemas(
@@ -132,19 +152,34 @@ def compare(before: Catalog, after: Catalog) -> tuple[Drift, ...]:
     """
     if not comparable(before, after):
         return ()
-    old, new = before.objects, after.objects
-    added = _topmost({name: text for name, text in new.items() if name not in old})
-    removed = _topmost({name: text for name, text in old.items() if name not in new})
-    drift = [
-        *(Drift(change="added", object=name, after=new[name]) for name in added),
-        *(Drift(change="removed", object=name, before=old[name]) for name in removed),
+    return topmost(differences(before.objects, after.objects))
+
+
+def differences(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[Drift, ...]:
+    """List every object that is different, in no order; the parts of others included."""
+    return (
+        *(Drift(change="added", object=name, after=new[name]) for name in new if name not in old),
+        *(
+            Drift(change="removed", object=name, before=text)
+            for name, text in old.items()
+            if name not in new
+        ),
         *(
             Drift(change="changed", object=name, before=text, after=new[name])
             for name, text in old.items()
             if name in new and new[name] != text
         ),
-    ]
-    return tuple(sorted(drift, key=_rank))
+    )
+
+
+def topmost(drift: Iterable[Drift]) -> tuple[Drift, ...]:
+    """Leave out what came or went as a part of something else; schemas and tables first."""
+    found = tuple(drift)
+    added = _topmost({each.object: each.after for each in found if each.change == "added"})
+    removed = _topmost({each.object: each.before for each in found if each.change == "removed"})
+    kept = {"added": set(added), "removed": set(removed)}
+    whole = (each for each in found if each.object in kept.get(each.change, {each.object}))
+    return tuple(sorted(whole, key=_rank))
 
 
 _TABLES = ("table", "foreign table", "view", "materialized view")
@@ -191,10 +226,11 @@ _GRANTEE = re.compile(rf" to {NAME}\Z")
 
 
 def _rank(drift: Drift) -> tuple[int, str]:
-    return _RANKS.get(_kind(drift.object), len(_RANKS)), drift.object
+    return _RANKS.get(kind(drift.object), len(_RANKS)), drift.object
 
 
-def _kind(name: str) -> str:
+def kind(name: str) -> str:
+    """Give the kind that a name begins with; "" for none."""
     match = _KIND.match(name)
     return match[1] if match else ""
 
@@ -204,25 +240,25 @@ def _topmost(objects: Mapping[str, str]) -> list[str]:
     return [
         name
         for name, definition in objects.items()
-        if not any(whole in objects for whole in _wholes(name, definition))
+        if not any(whole in objects for whole in wholes(name, definition))
     ]
 
 
-def _wholes(name: str, definition: str = "") -> Iterator[str]:
+def wholes(name: str, definition: str = "") -> Iterator[str]:
     """Give the names of everything that an object may be a part of, whether it exists or not."""
-    kind = _kind(name)
-    rest = name[len(kind) + 1 :]
-    if kind == "comment":
+    what = kind(name)
+    rest = name[len(what) + 1 :]
+    if what == "comment":
         about = [rest.removeprefix("on ")]
-    elif kind == "grant":
+    elif what == "grant":
         target = _GRANTEE.sub("", rest)
         about = [target, *(f"{table} {target}" for table in ("column", *_TABLES))]
     else:
-        yield from _around(kind, rest, definition)
+        yield from _around(what, rest, definition)
         return
     for whole in about:
         yield whole
-        yield from _wholes(whole)
+        yield from wholes(whole)
 
 
 def _around(kind: str, rest: str, definition: str) -> Iterator[str]:
@@ -241,6 +277,16 @@ def _around(kind: str, rest: str, definition: str) -> Iterator[str]:
         yield from (f"{whole} {relation[1]}" for whole in (*_TABLES, "domain"))
 
 
+def bare(name: str) -> str:
+    """Give the name of an object without its kind."""
+    return name[len(kind(name)) + 1 :]
+
+
+def is_relation(name: str) -> bool:
+    """Tell whether it is the name of a table, or of what is used like one."""
+    return kind(name) in (*_TABLES, "sequence")
+
+
 _WIDTH = 100  # characters of a definition that a line has room for
 
 
@@ -250,7 +296,7 @@ def worded(drift: Drift) -> str:
     if drift.change == "changed":
         before, after = _different(_line(drift.before), _line(drift.after))
         return f"{name} was changed: {before} -> {after}"
-    if drift.change == "removed" or drift.after == _kind(drift.object):
+    if drift.change == "removed" or drift.after == kind(drift.object):
         return f"{name} was {drift.change}"
     return f"{name} was added: {_cut(_line(drift.after))}"
 

@@ -423,12 +423,15 @@ object AS MATERIALIZED (
 SELECT kind || ' ' || name AS object,
        definition || CASE WHEN owner <> (SELECT oid FROM migrator)
                           THEN ', owner ' || quote_ident(pg_get_userbyid(owner)) ELSE '' END
-           AS definition
+           AS definition,
+       -- What stays when it is renamed.
+       concat_ws('/', kind, class, id, sub) AS id
 FROM object
 WHERE definition IS NOT NULL
 
 UNION ALL
-SELECT format('comment on %s %s', o.kind, o.name), quote_literal(d.description)
+SELECT format('comment on %s %s', o.kind, o.name), quote_literal(d.description),
+       concat_ws('/', 'comment', o.class, o.id, o.sub)
 FROM object o
 JOIN pg_description d ON d.classoid = o.class AND d.objoid = o.id AND d.objsubid = o.sub
 
@@ -439,7 +442,8 @@ SELECT format('grant %s%s to %s',
                                        'foreign table')
                    THEN o.kind || ' ' END,
               o.name, g.grantee),
-       g.privileges
+       g.privileges,
+       concat_ws('/', 'grant', o.class, o.id, o.sub, g.grantee)
 FROM object o,
 LATERAL (
     SELECT CASE x.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(pg_get_userbyid(x.grantee)) END
@@ -470,7 +474,8 @@ SELECT format('default privileges%s%s on %s to %s',
                              ELSE quote_ident(pg_get_userbyid(x.grantee)) END),
        string_agg(x.privilege_type
                   || CASE WHEN x.is_grantable THEN ' WITH GRANT OPTION' ELSE '' END, ', '
-                  ORDER BY x.privilege_type COLLATE "C")
+                  ORDER BY x.privilege_type COLLATE "C"),
+       concat_ws('/', 'default privileges', d.oid, x.grantee)
 FROM pg_default_acl d
 CROSS JOIN migrator m
 LEFT JOIN scope ON scope.oid = d.defaclnamespace,

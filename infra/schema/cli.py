@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -63,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
             _report,
             "all that a reviewer should see, rehearsed; status 2 where it would run",
         ),
+        ("drift", _drift, "list what was changed by hand, or accept some of it"),
         ("history", _history, "list the revisions of the files; asks no database"),
         ("ledger", _ledger, "list what the database remembers"),
     ):
@@ -71,6 +73,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_options(command, rehearse="true" if run in (_rehearse, _report) else "")
         if run is _report:
             _add_format(command)
+        if run is _drift:
+            _add_objects(command)
     return parser
 
 
@@ -93,6 +97,18 @@ def _add_format(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_objects(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "action", nargs="?", choices=("list", "accept"), default="list", help="default: list"
+    )
+    command.add_argument(
+        "objects",
+        nargs="*",
+        metavar="OBJECT",
+        help="what to accept, by name as listed; * stands for any characters",
+    )
+
+
 def _add_options(command: argparse.ArgumentParser, *, rehearse: str = "") -> None:
     command.add_argument(
         "--url",
@@ -110,8 +126,14 @@ def _add_options(command: argparse.ArgumentParser, *, rehearse: str = "") -> Non
         if key != "on_destroy":
             default = rehearse if rehearse and key == "rehearse" else usual
             command.add_argument(
-                f"--{key.replace('_', '-')}", dest=key, default=default, help=f"default: {default}"
+                _option(key), dest=key, default=default, help=f"default: {default}"
             )
+
+
+def _option(key: str) -> str:
+    """Spell a key as an option: words in lower case, with dashes between them."""
+    words = re.sub("([A-Z])", r"-\1", key).replace("_", "-")
+    return f"--{words.lower()}"
 
 
 def _place(asked: argparse.Namespace) -> node.Place:
@@ -163,6 +185,22 @@ def _upgrade(asked: argparse.Namespace) -> int:
     shown = view.properties(done.plan)
     _answer(asked, {**shown, "revision": list(done.live.heads)}, shown["plan"])
     return DONE
+
+
+def _drift(asked: argparse.Namespace) -> int:
+    if (asked.action == "accept") != bool(asked.objects):
+        raise UsageError("drift accept takes the objects to accept, and drift list takes none.")
+    asked.drift = "report"
+    place = _asked(asked)
+    if asked.action == "accept":
+        seen: node.Look = node.accept(place, asked.objects, say=_say)
+    else:
+        seen = node.look(place)
+    if seen.plan is None:
+        raise GroundworkError(seen.unseen)
+    drift = view.properties(seen.plan)["drift"]
+    _answer(asked, drift, "\n".join(drift.values()) or "nothing was changed by hand")
+    return PENDING if drift and asked.action == "list" else DONE
 
 
 def _review(asked: argparse.Namespace) -> review.Review:

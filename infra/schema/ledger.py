@@ -10,28 +10,37 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal, cast
 
+from infra.schema.model import Drift
 from infra.schema.statements.sql import array, literal
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from infra.schema.model import Catalog, Script, Step
 
 __all__ = [
+    "ADD_UNACCEPTED",
     "APPLIED",
     "CREATE",
     "DONE",
     "EVENTS",
     "EXISTS",
+    "KEEPS_DRIFT",
     "KEY",
+    "MAY_ALTER",
     "MISSING_RIGHTS",
-    "RECORDED",
     "SCHEMA",
+    "UNACCEPTED",
     "UNFINISHED",
     "Run",
     "digests",
     "event",
+    "note",
     "record",
+    "recorded",
+    "unaccepted",
 ]
 
 SCHEMA = "schema_ledger"
@@ -70,7 +79,8 @@ CREATE TABLE IF NOT EXISTS schema_ledger.catalogs (
     heads text[] NOT NULL,
     format integer NOT NULL,
     objects jsonb NOT NULL,
-    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp()
+    recorded_at timestamptz NOT NULL DEFAULT clock_timestamp(),
+    unaccepted jsonb NOT NULL DEFAULT '{}'
 );
 """
 """Run before the first revision; the owner of the database may, or whoever has CREATE on it."""
@@ -119,7 +129,37 @@ ORDER BY id
 """
 """All that was ever run, in order; $1 names the version table, $2 its schema, or is empty."""
 
-RECORDED = "SELECT heads, format, objects FROM schema_ledger.catalogs WHERE version_table = $1"
+UNACCEPTED = "unaccepted"
+"""By object what was changed by hand: `before`, as revisions made it, and `after`; null for none.
+
+A column that a ledger of an earlier version lacks, and whose content an earlier checkout keeps, as
+it names the others in all that it writes.
+"""
+
+ADD_UNACCEPTED = (
+    "ALTER TABLE schema_ledger.catalogs"
+    " ADD COLUMN IF NOT EXISTS unaccepted jsonb NOT NULL DEFAULT '{}'"
+)
+"""Its owner may: whoever made the ledger, as a rule."""
+
+KEEPS_DRIFT = """
+SELECT EXISTS (
+    SELECT FROM pg_catalog.pg_attribute column_
+    JOIN pg_catalog.pg_class found ON found.oid = column_.attrelid
+    JOIN pg_catalog.pg_namespace home ON home.oid = found.relnamespace
+    WHERE home.nspname = 'schema_ledger' AND found.relname = 'catalogs'
+        AND column_.attname = 'unaccepted' AND NOT column_.attisdropped
+)
+"""
+"""Whether the ledger has that column."""
+
+MAY_ALTER = """
+SELECT pg_catalog.pg_has_role(found.relowner, 'USAGE')
+FROM pg_catalog.pg_class found
+JOIN pg_catalog.pg_namespace home ON home.oid = found.relnamespace
+WHERE home.nspname = 'schema_ledger' AND found.relname = 'catalogs'
+"""
+"""Whether the session may add a column to the ledger."""
 
 DONE = """
 SELECT EXISTS (
@@ -205,13 +245,64 @@ def event(
     )
 
 
-def record(key: str, heads: tuple[str, ...], catalog: Catalog) -> str:
-    """Write the statement that keeps a catalog, in the place of the one before."""
+def record(
+    key: str, heads: tuple[str, ...], catalog: Catalog, drift: Iterable[Drift] | None = None
+) -> str:
+    """Write the statement that keeps a catalog, in the place of the one before.
+
+    Args:
+        key: The version table, as KEY gives it.
+        heads: What it is the catalog of.
+        catalog: As it is.
+        drift: What of it nobody has accepted; None where the ledger has no place for it.
+    """
     objects = json.dumps(dict(catalog.objects), ensure_ascii=False)
+    columns = {"heads": array(heads), "format": f"{catalog.format:d}", "objects": literal(objects)}
+    if drift is not None:
+        columns[UNACCEPTED] = _unaccepted(drift)
+    moves = "".join(f" {name} = excluded.{name}," for name in columns)
     return (
-        "INSERT INTO schema_ledger.catalogs (version_table, heads, format, objects)\n"
-        f"VALUES ({literal(key)}, {array(heads)}, {catalog.format:d}, {literal(objects)})\n"
-        "ON CONFLICT (version_table) DO UPDATE SET heads = excluded.heads,"
-        " format = excluded.format, objects = excluded.objects,"
+        f"INSERT INTO schema_ledger.catalogs (version_table, {', '.join(columns)})\n"
+        f"VALUES ({literal(key)}, {', '.join(columns.values())})\n"
+        f"ON CONFLICT (version_table) DO UPDATE SET{moves}"
         " recorded_at = pg_catalog.clock_timestamp()"
     )
+
+
+def recorded(*, unaccepted: bool) -> str:
+    """Write the query for what `record` has kept, as JSON; no row where it has kept nothing.
+
+    Args:
+        unaccepted: Whether the ledger has a place for what nobody has accepted.
+    """
+    column = f", {UNACCEPTED}" if unaccepted else ""
+    return (
+        "SELECT pg_catalog.to_json(kept)::text FROM ("  # noqa: S608 - columns of our own
+        f"SELECT heads, format, objects{column} FROM schema_ledger.catalogs"
+        " WHERE version_table = $1) kept"
+    )
+
+
+def note(key: str, drift: Iterable[Drift]) -> str:
+    """Write the statement that keeps what nobody has accepted, beside the catalog of before."""
+    return (
+        f"UPDATE schema_ledger.catalogs SET unaccepted = {_unaccepted(drift)}"  # noqa: S608 - quoted
+        f" WHERE version_table = {literal(key)}"
+    )
+
+
+def _unaccepted(drift: Iterable[Drift]) -> str:
+    data = {
+        each.object: {"before": each.before or None, "after": each.after or None} for each in drift
+    }
+    return literal(json.dumps(data, ensure_ascii=False))
+
+
+def unaccepted(data: Mapping[str, Mapping[str, str | None]]) -> tuple[Drift, ...]:
+    """Read what `record` or `note` has kept."""
+    found = []
+    for name, each in data.items():
+        before, after = each.get("before") or "", each.get("after") or ""
+        change = "added" if not before else "changed" if after else "removed"
+        found.append(Drift(change=cast("Any", change), object=name, before=before, after=after))
+    return tuple(found)

@@ -60,6 +60,8 @@ SELECT current_setting('server_version_num')::int AS server, current_database():
        has_schema_privilege(l.oid, 'USAGE') AS ledger_enters,
        has_table_privilege(e.oid, 'SELECT') AS ledger_reads,
        c.oid IS NOT NULL AS recorded,
+       EXISTS (SELECT FROM pg_catalog.pg_attribute
+               WHERE attrelid = c.oid AND attname = 'unaccepted' AND NOT attisdropped) AS drifts,
        has_table_privilege(c.oid, 'SELECT') AS recorded_reads
 FROM (SELECT coalesce(nullif($2::text, ''), current_schema()::text) AS name) home
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = home.name
@@ -320,6 +322,7 @@ async def _gather(connection: Any, table: str, schema: str, catalog: bool) -> Li
         if recorded
         else None,
         recorded_heads=tuple(recorded.get("heads", ())),
+        unaccepted=ledger.unaccepted(recorded.get(ledger.UNACCEPTED, {})),
         catalog=now,
         server=facts["server"],
         cluster=row["cluster"] or "",
@@ -334,7 +337,7 @@ async def _gather(connection: Any, table: str, schema: str, catalog: bool) -> Li
 def _contents(facts: Mapping[str, Any], table: str, *, catalog: bool) -> tuple[str, ...]:
     """Write the query for what is there, and give it with its arguments."""
     nothing = "NULL::text"
-    columns = {"heads": nothing, "cluster": nothing, "applied": nothing, "recorded": nothing}
+    columns = dict.fromkeys(("heads", "cluster", "applied", "recorded"), nothing)
     if facts["versioned"]:
         columns["heads"] = VersionTable(schema=facts["home"], table=table).rows
     if facts["identified"]:
@@ -342,7 +345,7 @@ def _contents(facts: Mapping[str, Any], table: str, *, catalog: bool) -> tuple[s
     if facts["remembered"]:
         columns["applied"] = _as_json("json_agg", ledger.APPLIED)
     if facts["recorded"] and catalog:
-        columns["recorded"] = _as_json("to_json", ledger.RECORDED)
+        columns["recorded"] = ledger.recorded(unaccepted=facts["drifts"])
     chosen = ", ".join(f"({sql}) AS {name}" for name, sql in columns.items())
     # The condition gives the parameter its type where nothing else does.
     return f"SELECT {chosen} WHERE $1::text IS NOT NULL", facts["key"]

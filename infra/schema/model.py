@@ -204,10 +204,13 @@ class Catalog:
         format: Version of the way in which objects are described; two of different formats
             can't be compared.
         objects: Definition by name: "table app.clients", "column app.clients.name", ...
+        ids: What an object is known by when it is renamed, by name; of this one database, and empty
+            where the catalog comes from the ledger.
     """
 
     format: int
     objects: Mapping[str, str]
+    ids: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -264,6 +267,7 @@ class Live:
         applied: The ledger's revisions by id; empty where there is no ledger.
         recorded: The catalog after the last apply; None where none was recorded.
         recorded_heads: The heads that it was recorded with.
+        unaccepted: What of it was changed by hand and not accepted; each part of an object.
         catalog: The catalog now; None where it was not asked for.
         server: Version of the server, 170004 for example.
         cluster: PostgreSQL's system identifier.
@@ -279,6 +283,7 @@ class Live:
     applied: Mapping[str, Applied] = field(default_factory=dict)
     recorded: Catalog | None = None
     recorded_heads: tuple[str, ...] = ()
+    unaccepted: tuple[Drift, ...] = ()
     catalog: Catalog | None = None
     server: int = 0
     cluster: str = ""
@@ -297,6 +302,8 @@ class Policy:
         target: "head", "base", a revision, the beginning of one, or a branch label.
         downgrade: Whether the schema may go back.
         drift: What happens when objects were changed by hand.
+        accepted_drift: Objects whose changes are accepted, by name or with "*" for any characters.
+        drift_ignore: Objects whose changes are no drift; the same.
         edited: What happens when an applied revision's file is no longer what ran.
         adopt: The revision that a database without a version table is taken to have.
         apply: "compiled" sends rendered SQL where there is any; "online" sends all through env.py.
@@ -306,6 +313,8 @@ class Policy:
     target: str = "head"
     downgrade: Literal["refuse", "allow"] = "refuse"
     drift: Literal["report", "refuse", "accept"] = "report"
+    accepted_drift: tuple[str, ...] = ()
+    drift_ignore: tuple[str, ...] = ()
     edited: Literal["refuse", "accept"] = "refuse"
     adopt: str = ""
     apply: Literal["compiled", "online"] = "compiled"

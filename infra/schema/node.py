@@ -6,22 +6,35 @@ import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from infra.schema import apply, history, live, plan, refusals
+from infra.schema import apply, catalog, drift, history, live, plan, refusals
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError, MovedError
-from infra.schema.model import History, Policy
+from infra.schema.model import History, Plan, Policy
 from infra.schema.review import Review
 from infra.schema.running.progress import Progress, line
 from infra.schema.statements import losses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from infra.schema.model import Live, Plan
+    from infra.schema.model import Live
     from infra.schema.options import Options
     from infra.schema.review import Finding, Rehearsal
 
-__all__ = ["Look", "Place", "Say", "Seen", "bring", "leave", "look", "review"]
+__all__ = [
+    "Look",
+    "Place",
+    "Say",
+    "Seen",
+    "accept",
+    "bring",
+    "leave",
+    "look",
+    "review",
+    "tell_drift",
+]
+
+_DRIFT_LINES = 20
 
 
 class Say(Protocol):
@@ -247,6 +260,7 @@ def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) 
         GroundworkError: There is no plan, or it failed.
     """
     seen = _answering(place)
+    tell_drift(place, seen, say=say)
     if not seen.plan.steps and not seen.plan.stamp:
         return _settled(place, seen, say)
     if shown not in ("", seen.plan.digest):
@@ -274,7 +288,7 @@ def _answering(place: Place) -> Seen:
 
 def _settled(place: Place, seen: Seen, say: Say) -> Seen:
     """With nothing to run, bring the recorded catalog up to date where that is wanted."""
-    accepted = seen.plan.drift and place.options.policy.drift == "accept"
+    accepted = drift.accepted(seen.plan.drift, place.options.policy)
     unrecorded = seen.live.recorded is None or seen.live.recorded_heads != seen.live.heads
     if not accepted and not (unrecorded and seen.live.heads):
         return seen
@@ -283,6 +297,45 @@ def _settled(place: Place, seen: Seen, say: Say) -> Seen:
     except LedgerError as exc:
         say(f"changes by hand can't be told from now on: {exc}", warning=True)
         return seen
+    return _answering(place)
+
+
+def tell_drift(place: Place, seen: Look, *, say: Say) -> None:
+    """Name the objects that were changed by hand, and what becomes of each."""
+    found = seen.plan.drift if seen.plan else ()
+    taken = set(drift.accepted(found, place.options.policy))
+    lines = [
+        f"drift{' (accepted)' if each in taken else ''}: {catalog.worded(each)}"
+        for each in found[:_DRIFT_LINES]
+    ]
+    lines += [f"drift: and {len(found) - _DRIFT_LINES} more"] if found[_DRIFT_LINES:] else []
+    if lines:
+        say("\n".join(lines), warning=len(taken) < len(found))
+
+
+def accept(place: Place, objects: Sequence[str], *, say: Say) -> Seen:
+    """Accept what was changed by hand in some objects: later comparisons begin with it.
+
+    Args:
+        place: Where.
+        objects: By name, as drift names them, or with "*" for any characters.
+        say: Told of progress.
+
+    Raises:
+        TargetError: One of them was not changed.
+        GroundworkError: The ledger can't be written.
+    """
+    policy = replace(place.options.policy, drift="report", accepted_drift=())
+    place = replace(place, options=replace(place.options, policy=policy))
+    seen = _answering(place)
+    for name in objects:
+        only = replace(policy, accepted_drift=(name,))
+        if not drift.accepted(seen.plan.drift, only):
+            raise refusals.no_drift(name, seen.plan.drift)
+    policy = replace(policy, accepted_drift=tuple(objects))
+    place = replace(place, options=replace(place.options, policy=policy))
+    heads = seen.live.heads
+    _run(place, seen.history, Plan(before=heads, after=heads), say, lambda: False)
     return _answering(place)
 
 
@@ -298,6 +351,7 @@ def _run(place: Place, files: History, made: Plan, say: Say, cancelled: Callable
         commit=commit(place.folder),
         lock_timeout=place.options.lock_timeout,
         statement_timeout=place.options.statement_timeout,
+        policy=place.options.policy,
     )
     outcome = apply.run(made, files, terms, progress=tell, cancelled=cancelled)
     for warning in outcome.warnings:

@@ -7,6 +7,7 @@ import re
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
+from infra.schema import drift
 from infra.schema.model import Policy
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ DEFAULTS = {
     "revision": "head",
     "downgrade": "refuse",
     "drift": "report",
+    "acceptedDrift": "[]",
+    "driftIgnore": "[]",
     "edited": "refuse",
     "adopt": "",
     "apply": "compiled",
@@ -55,6 +58,7 @@ CHOICES = {
 }
 RULE_LEVELS = ("error", "warning", "note", "off")
 MOST_ROWS = 10_000_000
+_PATTERNS = ("acceptedDrift", "driftIgnore")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _DURATION = re.compile(r"([0-9]{1,9}) ?(us|ms|s|min|h|d)?")
 # In milliseconds, as PostgreSQL takes a number without a unit, and the most that it takes.
@@ -110,7 +114,10 @@ class Options:
     def of(cls, data: Mapping[str, Any]) -> Options:
         """Build one from what `dump` gave."""
         roles = tuple(data.get("roles", ()))
-        return cls(**{**data, "policy": Policy(**data["policy"]), "roles": roles})
+        policy = dict(data["policy"])
+        for name in ("accepted_drift", "drift_ignore"):
+            policy[name] = tuple(policy.get(name, ()))
+        return cls(**{**data, "policy": Policy(**policy), "roles": roles})
 
 
 def mistakes(values: Mapping[str, str]) -> list[str]:
@@ -137,6 +144,10 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
     rows = given["rehearse_rows"]
     if not (_NUMBER.fullmatch(rows) and int(rows) <= MOST_ROWS):
         found.append(f"rehearse_rows: {rows!r} is no number of rows; 0 to {MOST_ROWS}")
+    for key in _PATTERNS:
+        names = _names(given[key])
+        said = ["is no list of objects"] if names is None else map(drift.mistake, names)
+        found += [f"{key}: {why}" for why in said if why]
     return found + [f"lint_levels: {why}" for why in _levels_mistakes(given["lint_levels"])]
 
 
@@ -149,6 +160,18 @@ def _digest_mistake(text: str) -> str:
             f" be made on purpose (12 characters took four minutes); {take}"
         )
     return f"{text!r} is no digest of 64 hexadecimal characters; {take}"
+
+
+def _names(text: str) -> tuple[str, ...] | None:
+    """Read a list of objects: a JSON array, or a line each; None for anything else."""
+    if not text.lstrip().startswith("["):
+        return tuple(line.strip() for line in text.splitlines() if line.strip())
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return None
+    names = tuple(each.strip() for each in given if isinstance(each, str) and each.strip())
+    return names if len(names) == len(given) else None
 
 
 def _levels_mistakes(text: str) -> list[str]:
@@ -204,7 +227,11 @@ def parse(values: Mapping[str, str], *, roles: tuple[str, ...] = ()) -> Options:
     policy = {key: given[key] for key in ("downgrade", "drift", "edited", "adopt", "apply")}
     return Options(
         policy=Policy(
-            target=given["revision"], approved_plan=given["approved_plan"], **cast("Any", policy)
+            target=given["revision"],
+            approved_plan=given["approved_plan"],
+            accepted_drift=_names(given["acceptedDrift"]) or (),
+            drift_ignore=_names(given["driftIgnore"]) or (),
+            **cast("Any", policy),
         ),
         on_destroy=cast("Any", given["on_destroy"]),
         lock_timeout=given["lock_timeout"],

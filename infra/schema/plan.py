@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from infra.schema import catalog, refusals
+from infra.schema import drift as drifts
+from infra.schema import refusals
 from infra.schema.graph import Present, closure, ordered
 from infra.schema.model import Applied, History, Live, Plan, Policy, Revision, Script, Step
 from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from infra.schema.model import Drift
 
-__all__ = ["approved", "drifted", "make", "refuse_unapproved", "target"]
+__all__ = ["approved", "make", "refuse_unapproved", "target"]
 
 
 def make(history: History, live: Live | None, policy: Policy) -> Plan:
@@ -139,9 +140,9 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
     there = closure(live.heads, needs) | set(stamp)
     end = closure(wanted, needs)
     present = Present(there, needs)
-    drift = drifted(live)
-    if drift and policy.drift == "refuse":
-        raise refusals.drifted(drift)
+    drift = drifts.reported(live, policy)
+    if refused := drifts.refused(drift, policy):
+        raise refusals.drifted(refused)
     down = _back(history, live, present, there - end, policy)
     up = [
         _up(present, revision, live.applied.get(revision.id), policy)
@@ -154,7 +155,7 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
         after=present.heads,
         stamp=stamp,
         drift=drift,
-        notes=tuple(_notes(history, live, there, policy)),
+        notes=tuple(_notes(history, live, there, policy, drift)),
     )
 
 
@@ -164,13 +165,6 @@ def _adopted(history: History, live: Live, policy: Policy) -> tuple[str, ...]:
         return ()
     taken = closure(target(history, policy.adopt), _needs(history, live))
     return tuple(revision.id for revision in history.revisions if revision.id in taken)
-
-
-def drifted(live: Live) -> tuple[Drift, ...]:
-    """Compare the catalog with what the last apply left; a run by hand since has its own."""
-    if live.recorded is None or live.catalog is None or live.recorded_heads != live.heads:
-        return ()
-    return catalog.compare(live.recorded, live.catalog)
 
 
 def _back(
@@ -248,8 +242,13 @@ def _step(
     )
 
 
-def _notes(history: History, live: Live, there: set[str], policy: Policy) -> Iterable[str]:
+def _notes(
+    history: History, live: Live, there: set[str], policy: Policy, drift: Sequence[Drift]
+) -> Iterable[str]:
     """Say what a reader could not guess from the steps."""
+    taken = drifts.accepted(drift, policy)
+    if taken and policy.drift != "accept":
+        yield f"up accepts what was changed by hand: {', '.join(each.object for each in taken)}"
     by_hand = sorted(there - set(live.applied)) if live.applied else []
     if by_hand:
         yield f"applied by hand, not by this node: {', '.join(by_hand)}"

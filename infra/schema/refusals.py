@@ -35,6 +35,7 @@ __all__ = [
     "drifted",
     "edited",
     "moved",
+    "no_drift",
     "no_target",
     "no_way_back",
     "not_alike",
@@ -149,10 +150,17 @@ def no_way_back(history: History, live: Live, stuck: Sequence[str]) -> NoWayBack
 def drifted(drift: Sequence[Drift]) -> DriftError:
     """Word what was changed by hand."""
     return DriftError(
-        f"Changed by hand since the last run:\n{_changes(drift)}\n{_KEPT} Put it back, or bring it"
-        " into a revision; or set drift to accept, and later comparisons begin with this.",
+        f"Changed by hand, and neither reverted nor accepted:\n{_changes(drift)}\n{_KEPT} Revert"
+        " it; or accept it, object by object, by the name before 'was': in acceptedDrift of the"
+        " stack's configuration, or with python -m infra.schema drift accept OBJECT",
         drift=tuple(drift),
     )
+
+
+def no_drift(name: str, drift: Sequence[Drift]) -> TargetError:
+    """Word that an object was not changed by hand."""
+    there = f" These are:\n{_changes(drift)}\n" if drift else " Nothing is. "
+    return TargetError(f"{name!r} is not changed by hand.{there}{_KEPT}")
 
 
 def not_approved(plan: Plan, approved: str) -> NotApprovedError:

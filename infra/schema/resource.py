@@ -136,6 +136,8 @@ class SchemaProvider(Provider):
             return dynamic.ReadResult("", {})
         if seen.live is None:
             raise LiveError(seen.unseen)
+        with Row(props.get("urn") or "") as row:
+            node.tell_drift(_place(given), seen, say=row.say)
         inputs = {**given, **_shown(seen)}
         return dynamic.ReadResult(id_, {**inputs, "revision": _worded(seen.live)}, inputs)
 

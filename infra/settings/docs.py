@@ -19,6 +19,8 @@ END = "<!-- keys: end -->\n"
 # A top-level key of YAML with all that is indented below it.
 _SECTION = re.compile(r"^config:\n(?:[ #].*\n|\n)*", re.MULTILINE)
 
+_ITEMS = "    items:\n      type: string\n"
+
 
 class MarkersError(ValueError):
     """The page does not have the two markers, each once and in order, around the keys."""
@@ -57,7 +59,7 @@ def _declared(key: Key) -> str:
         says += f"; set it with: pulumi config set --secret {spelled(key.name)}"
     return (
         f"  {key.name}:\n"
-        f"    type: {key.type}\n"
+        f"    type: {key.type}\n{_ITEMS if key.type == 'array' else ''}"
         f"    default: {default}\n"
         f"    description: {json.dumps(says, ensure_ascii=False)}\n"
     )

@@ -34,7 +34,7 @@ class Key:
     Attributes:
         name: As a user writes it, without the project's name before it.
         type: As Pulumi.yaml knows types.
-        default: As text, the way the engine hands values over; an object as JSON.
+        default: As text, the way the engine hands values over; an object or an array as JSON.
         description: One sentence, or half of one.
         section: One of `SECTIONS`.
         shape: What a text means: "duration", "role" (a name), "password", "path"; "" for others.
@@ -49,7 +49,7 @@ class Key:
     """
 
     name: str
-    type: Literal["string", "integer", "boolean", "object"] = "string"
+    type: Literal["string", "integer", "boolean", "object", "array"] = "string"
     default: str = ""
     description: str
     section: str

@@ -286,6 +286,10 @@ _SCHEMA_WORDS = {
     "the environment says",
     "drift": "When objects were changed by hand: report, refuse (stop), accept (compare with that "
     "from now on); empty takes what the environment says",
+    "acceptedDrift": "Objects whose changes by hand are accepted, by name as drift shows them, "
+    "with what is part of them; * stands for any characters",
+    "driftIgnore": "Objects whose changes are no drift, by name or kind; * stands for any "
+    "characters. Partitions that come and go at run time are none in any case",
     "edited": "When the file of an applied revision is not what ran",
     "adopt": "Revision that a database with tables and without a version table is taken to have, "
     "after a comparison",
@@ -317,7 +321,9 @@ _SCHEMA_PRESETS = {
 }
 # What whoever starts a preview knows and a stack's file can't: that it is a pull request's.
 _SCHEMA_VARIABLES = {"since": "GROUNDWORK_SINCE", "rehearse": "GROUNDWORK_REHEARSE"}
-_SCHEMA_TYPES: Mapping[str, Literal["integer", "object"]] = {
+_SCHEMA_TYPES: Mapping[str, Literal["array", "integer", "object"]] = {
+    "acceptedDrift": "array",
+    "driftIgnore": "array",
     "lint_levels": "object",
     "rehearse_rows": "integer",
 }

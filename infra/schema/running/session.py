@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import GroundworkError
-from infra.schema import catalog, ledger, unreached
+from infra.schema import catalog, drift, ledger, unreached
 from infra.schema.dsn import place
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError
+from infra.schema.model import Catalog, Live
 from infra.schema.running import connecting, failures
 from infra.schema.running.compose import (
     COUNTED,
@@ -29,7 +31,7 @@ from infra.schema.statements.sql import first_line, identifier
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from infra.schema.model import History, Step
+    from infra.schema.model import Drift, History, Policy, Step
     from infra.schema.running.watch import Watch
 
 __all__ = ["Identity", "Session"]
@@ -94,6 +96,8 @@ class Session:
         self._text = Text()
         self._marks = 0
         self._watch = watch
+        self._before: Catalog | None = None
+        self._drift: tuple[Drift, ...] = ()
 
     @property
     def frame(self) -> Frame:
@@ -282,22 +286,69 @@ class Session:
         direction = "stamp" if stamped else step.direction
         return bool(await self.fetch(ledger.DONE, run.key, run.id, step.revision, direction))
 
-    async def record(self, heads: tuple[str, ...]) -> None:
-        """Keep the catalog as it is now.
+    async def survey(self, heads: tuple[str, ...]) -> None:
+        """Read the catalog as it is before a run, and keep in the ledger what is drift in it.
+
+        So it is known although the run may be killed between two revisions.
+
+        Args:
+            heads: What the database is at.
 
         Raises:
             Failure: It can't be read, or not be kept.
         """
-        frame = self.frame
+        key = self.frame.run.key
+        keeps = bool(await self.fetch(ledger.KEEPS_DRIFT))
+        found = await self.fetch(ledger.recorded(unaccepted=keeps), key)
+        self._drift, self._before = (), None
+        if found is None:
+            return
+        recorded = json.loads(found)
+        unaccepted = ledger.unaccepted(recorded.get("unaccepted", {}))
+        before = Live(
+            heads=heads,
+            recorded=Catalog(format=recorded["format"], objects=recorded["objects"]),
+            recorded_heads=tuple(recorded["heads"]),
+            unaccepted=unaccepted,
+            catalog=await self._catalog(),
+        )
+        self._before, self._drift = before.catalog, drift.changes(before)
+        if keeps and set(self._drift) != set(unaccepted):
+            await self._keep(ledger.note(key, self._drift))
+
+    async def record(self, heads: tuple[str, ...], policy: Policy) -> None:
+        """Keep the catalog as it is now, and what of it is drift still.
+
+        Args:
+            heads: What it is the catalog of.
+            policy: What it accepts is no drift from now on.
+
+        Raises:
+            Failure: It can't be read, or not be kept.
+        """
+        key, now = self.frame.run.key, await self._catalog()
+        still = drift.carried(self._drift, self._before, now, policy) if self._before else ()
+        if await self.fetch(ledger.KEEPS_DRIFT):
+            await self._keep(ledger.record(key, heads, now, still))
+        elif still and await self.fetch(ledger.MAY_ALTER):
+            await self._keep(ledger.ADD_UNACCEPTED, ledger.record(key, heads, now, still))
+        else:  # what revisions have made, in the one place that there is
+            made = replace(now, objects=drift.revised(now.objects, still))
+            await self._keep(ledger.record(key, heads, made))
+
+    async def _catalog(self) -> Catalog:
         await self.execute(*RESET)
+        table = self.frame.table
         try:
-            found = await catalog.read(
-                self._work, version_table=frame.table.table, version_schema=frame.table.schema
+            return await catalog.read(
+                self._work, version_table=table.table, version_schema=table.schema
             )
         except Exception as exc:
             raise failures.read(exc) from exc
-        keeping = keep(frame, events=[ledger.record(frame.run.key, heads, found)])
-        await self.execute("BEGIN", *timeouts(frame, local=True), *keeping, "COMMIT")
+
+    async def _keep(self, *events: str) -> None:
+        keeping = keep(self.frame, events=events)
+        await self.execute("BEGIN", *timeouts(self.frame, local=True), *keeping, "COMMIT")
 
     async def ensure_ledger(self) -> None:
         """Make the ledger where it is missing.
