@@ -52,6 +52,8 @@ class Terms:
         reconnect: Seconds to try for after a lost connection.
         deadline: Seconds that the whole run may take; None for any time.
         policy: What of the drift it accepts; the rest stays drift.
+        approved: Whether the plan was approved: then a revision that runs through env.py may load
+            and send only what the approval covers.
     """
 
     url: str
@@ -67,6 +69,7 @@ class Terms:
     reconnect: float = 60.0
     deadline: float | None = None
     policy: Policy = field(default_factory=Policy)
+    approved: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -152,13 +155,7 @@ class _Run:
             statement_timeout=terms.statement_timeout,
             watch=watch,
         )
-        self._online = Online(
-            self._session,
-            folder=terms.folder,
-            variable=terms.variable,
-            timeouts=(terms.lock_timeout, terms.statement_timeout),
-            watch=watch,
-        )
+        self._online = Online(self._session, history, terms, watch=watch)
 
     async def run(self) -> Outcome:
         """Run it all, within the deadline."""

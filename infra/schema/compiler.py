@@ -30,6 +30,7 @@ from infra.schema.rendering import (
     revisions,
     sources,
 )
+from infra.schema.rendering.loadable import folders_below, loadable
 from infra.schema.rendering.offline import Offline, forbid_connections
 from infra.schema.rendering.recorder import Recorder, Rendering, worded
 from infra.schema.statements import locks
@@ -79,12 +80,37 @@ def _compile(folder: Path, variable: str) -> dict[str, Any]:
     scripts, files = revisions.load(config)
     history = _Compilation(config, scripts, files).history(root)
     read = sorted({*watch.project_files(), *(str(path) for path in place.files)})
+    folders = _folders(scripts)
+    covered = _loadable(history, folders, read, root)
+    named = {sources.name_below(path, root): path for path in covered}
+    sums = {name: sources.checksum(Path(path)) for name, path in named.items() if name}
     return {
-        "history": replace(history, digest=_digest(read, root)).dump(),
-        "files": read,
-        "listings": watch.project_listings(),
+        "history": replace(history, digest=_digest(read, root), sources=sums).dump(),
+        "files": sorted({*read, *covered}),
+        "listings": sorted({*watch.project_listings(), *folders}),
         "variables": sorted(watch.variables - {variable, "DATABASE_URL"}),
     }
+
+
+def _folders(scripts: ScriptDirectory) -> list[str]:
+    """List the folders of env.py and of the revisions, with those inside of them."""
+    tops = {str(scripts.dir), *map(str, revisions.locations(scripts))}
+    return sorted({each for top in tops for each in folders_below(Path(top).absolute())})
+
+
+def _loadable(history: History, folders: list[str], read: list[str], root: str) -> list[str]:
+    """List the files that a run through env.py can load.
+
+    What is rendered has run to its end, and has loaded what it needs; so that of the revisions only
+    the others are looked into.
+    """
+    rendered = {
+        str(Path(root, revision.path).absolute())
+        for revision in history.revisions
+        if not (revision.upgrade.live or revision.downgrade.live)
+    }
+    scanned = set(read) - {os.path.normpath(path) for path in rendered}
+    return loadable(read, folders=folders, scanned=scanned, root=root)
 
 
 def _digest(files: Iterable[str], root: str) -> str:
@@ -98,14 +124,10 @@ def _digest(files: Iterable[str], root: str) -> str:
         near = path.is_relative_to(Path(root).parent)
         name = Path(os.path.relpath(path, root)).as_posix() if near else path.name
         if not path.name.startswith(".") and path.is_file():
-            lines.add(f"{_sha256(path)} {name}\n")
+            lines.add(f"{sources.checksum(path)} {name}\n")
     for line in sorted(lines):
         total.update(line.encode(errors="surrogateescape"))
     return total.hexdigest()
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 class _Compilation:
@@ -133,6 +155,7 @@ class _Compilation:
             version_table=self._environment.version_table,
             version_schema=self._environment.version_schema,
             prologue=() if offline else tuple(self._recorder.prologue),
+            epilogue=() if offline else tuple(self._recorder.epilogue),
             offline=offline,
             models=self._environment.models,
         )
@@ -207,7 +230,7 @@ class _Compilation:
             labels=revisions.labels_of(file),
             message=next(iter((document or "").strip().splitlines()), "").strip(),
             file=revisions.name_of(file, self._scripts),
-            sha256=_sha256(Path(file.path)),
+            sha256=sources.checksum(Path(file.path)),
             upgrade=replace(up, locks=locks.derive(up.statements, knowledge)),
             downgrade=replace(down, locks=locks.derive(down.statements, knowledge, learn=False)),
             lock_timeout=revisions.setting(file, "lock_timeout"),

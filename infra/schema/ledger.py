@@ -224,7 +224,7 @@ def event(
         committed: Digests of its statements that are committed with this transaction.
         started: When it began, as PostgreSQL writes it; the beginning of the transaction if empty.
     """
-    undo = step.script if step.direction == "down" else step.undo
+    undo = step.script.own if step.direction == "down" else step.undo
     values = [
         literal(run.key),
         literal(run.id),

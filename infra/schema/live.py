@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 from infra.schema import catalog as catalogs
@@ -12,7 +11,7 @@ from infra.schema import dsn, ledger, unreached
 from infra.schema.errors import LiveError
 from infra.schema.model import Applied, Catalog, Live, Script
 from infra.schema.running.versions import VersionTable
-from infra.schema.statements import losses
+from infra.schema.statements import losses, session
 from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
@@ -27,7 +26,6 @@ _CONNECT_SECONDS = 10.0
 _SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 _KEPT = "Nothing was changed."
-_SETTING = re.compile(r"SET\s|SELECT\s+(pg_catalog\.)?set_config\s*\(", re.IGNORECASE)
 
 # A preview neither writes nor waits for long behind somebody's lock. Repeatable read, so that
 # heads, ledger and catalog are of one moment.
@@ -100,7 +98,7 @@ def read(
     return asyncio.run(
         _read(
             url,
-            _settings(prologue),
+            session.settings(prologue),
             version_table=version_table,
             version_schema=version_schema,
             catalog=catalog,
@@ -132,7 +130,7 @@ async def _events(history: History, url: str) -> list[dict[str, Any]]:
 
     connection = await _connect(url)
     try:
-        await _set(connection, _settings(history.prologue), url)
+        await _set(connection, session.settings(history.prologue), url)
         if not await connection.fetchval(ledger.EXISTS):
             return []
         place = (history.version_table, history.version_schema)
@@ -164,7 +162,7 @@ async def _ask(history: History, url: str, question: Callable[[Any], Awaitable[A
         async with asyncio.timeout(_SECONDS):
             connection = await _connect(url)
             try:
-                await _set(connection, _settings(history.prologue), url)
+                await _set(connection, session.settings(history.prologue), url)
                 await connection.execute(_BEGIN)
                 return await question(connection)
             except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
@@ -173,10 +171,6 @@ async def _ask(history: History, url: str, question: Callable[[Any], Awaitable[A
                 await _hang_up(connection)
     except TimeoutError as exc:
         raise _late(url) from exc
-
-
-def _settings(prologue: Iterable[str]) -> list[str]:
-    return [statement for statement in prologue if _SETTING.match(statement)]
 
 
 def count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, tuple[Loss, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
@@ -28,6 +28,9 @@ __all__ = [
 
 Direction = Literal["up", "down"]
 
+_RULE = "plan 2"
+"""What the digest of a plan covers; another rule makes other digests."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Lock:
@@ -50,10 +53,12 @@ class Part:
         statements: SQL, in order; one element may hold several statements where the revision
             executes them as one text.
         autocommit: Whether each statement commits by itself, as CREATE INDEX CONCURRENTLY must.
+        environment: Whether env.py itself sends them, and not the revision.
     """
 
     statements: tuple[str, ...]
     autocommit: bool = False
+    environment: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +87,37 @@ class Script:
         """All its SQL, in order."""
         return tuple(statement for part in self.parts for statement in part.statements)
 
+    @property
+    def own(self) -> Script:
+        """The revision's own part of it, without what env.py sends before and after."""
+        return replace(self, parts=tuple(part for part in self.parts if not part.environment))
+
+    @property
+    def environment(self) -> tuple[str, ...]:
+        """What env.py itself sends before and after the revision's own SQL."""
+        return tuple(sql for part in self.parts if part.environment for sql in part.statements)
+
+    @property
+    def leading(self) -> int:
+        """How many of the first statements env.py sends."""
+        return len(self.parts[0].statements) if self.parts and self.parts[0].environment else 0
+
+    @property
+    def trailing(self) -> int:
+        """How many of the last statements env.py sends; they come after the revision's own."""
+        last = self.parts[1:][-1:]
+        return len(last[0].statements) if last and last[0].environment else 0
+
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Script:
         """Build one from what `dataclasses.asdict` made of it."""
         return cls(
             parts=tuple(
-                Part(statements=tuple(part["statements"]), autocommit=part["autocommit"])
+                Part(
+                    statements=tuple(part["statements"]),
+                    autocommit=part["autocommit"],
+                    environment=part.get("environment", False),  # the ledger has older ones
+                )
                 for part in data["parts"]
             ),
             live=data["live"],
@@ -147,6 +177,9 @@ class History:
         version_table: Name of Alembic's table.
         version_schema: Its schema, where env.py says one; else the first of the search_path.
         prologue: SQL that env.py sends before the revisions (SET search_path for example).
+        epilogue: SQL that env.py sends after them.
+        sources: sha256 in hex of each project file that a run through env.py can load, by its name
+            below the project's folder.
         offline: Why env.py can't render at all; empty where it can.
         models: The columns of each table of the models that env.py names, by the table's name as
             SQL writes it, with its schema where the models say one; empty where it names none.
@@ -158,6 +191,8 @@ class History:
     version_table: str = "alembic_version"
     version_schema: str = ""
     prologue: tuple[str, ...] = ()
+    epilogue: tuple[str, ...] = ()
+    sources: Mapping[str, str] = field(default_factory=dict)
     offline: str = ""
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -191,6 +226,7 @@ class History:
                 "revisions": tuple(revisions),
                 "heads": tuple(data["heads"]),
                 "prologue": tuple(data["prologue"]),
+                "epilogue": tuple(data["epilogue"]),
                 "models": {name: tuple(columns) for name, columns in data["models"].items()},
             }
         )
@@ -341,6 +377,7 @@ class Step:
         again: Whether an interrupted run may have left a part of it.
         loses: What goes with its data, in words; known where the database could be asked.
         ignores: Why a finding of lint may pass, by its rule; nothing that runs depends on it.
+        sources: sha256 in hex of all project files that it can load, where it runs through env.py.
     """
 
     revision: str
@@ -358,12 +395,23 @@ class Step:
     again: bool = False
     loses: tuple[str, ...] = ()
     ignores: Mapping[str, str] = field(default_factory=dict)
+    sources: str = ""
 
     @property
     def digest(self) -> str:
-        """Sha256 in hex of what will run; of the file where that is known only when it runs."""
-        what = [self.direction, self.revision, self.script.live and self.sha256, self.script.parts]
-        return hashlib.sha256(json.dumps(what, default=asdict).encode()).hexdigest()
+        """Sha256 in hex of what will run; of all files where that is known only when it runs."""
+        files = [self.sha256, self.sources] if self.script.live else []
+        return _digest([self.direction, self.revision, files, self.script.parts])
+
+    @property
+    def former_digest(self) -> str:
+        """The digest by the rule before `Plan.former_digest`."""
+        parts = [
+            {"statements": part.statements, "autocommit": part.autocommit}
+            for part in self.script.own.parts
+        ]
+        live = self.script.live and self.sha256
+        return _digest([self.direction, self.revision, live, parts])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -377,17 +425,29 @@ class Plan:
         stamp: Ids to write into the ledger and the version table without running them.
         drift: Objects that were changed by hand.
         notes: What a reader should know, a line each.
+        session: SQL of env.py that prepares the session of each revision.
     """
 
     steps: tuple[Step, ...] = ()
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     stamp: tuple[str, ...] = ()
+    session: tuple[str, ...] = ()
     drift: tuple[Drift, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:
         """Sha256 in hex of what will run and where it begins; not of what is only said."""
-        what = [self.before, self.after, self.stamp, [step.digest for step in self.steps]]
-        return hashlib.sha256(json.dumps(what).encode()).hexdigest()
+        steps = [step.digest for step in self.steps]
+        return _digest([_RULE, self.before, self.after, self.stamp, self.session, steps])
+
+    @property
+    def former_digest(self) -> str:
+        """The digest by the first rule, which left out env.py's SQL and the files of helpers."""
+        steps = [step.former_digest for step in self.steps]
+        return _digest([self.before, self.after, self.stamp, steps])
+
+
+def _digest(what: list[Any]) -> str:
+    return hashlib.sha256(json.dumps(what, default=asdict).encode()).hexdigest()

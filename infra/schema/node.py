@@ -352,6 +352,7 @@ def _run(place: Place, files: History, made: Plan, say: Say, cancelled: Callable
         lock_timeout=place.options.lock_timeout,
         statement_timeout=place.options.statement_timeout,
         policy=place.options.policy,
+        approved=bool(place.options.policy.approved_plan),
     )
     outcome = apply.run(made, files, terms, progress=tell, cancelled=cancelled)
     for warning in outcome.warnings:

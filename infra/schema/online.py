@@ -1,10 +1,11 @@
 """The process that runs revisions live, through the project's own env.py.
 
-Reads JSON from standard input, a line each: first the task with `folder`, `variable`, `url` and
-`parent`, a process id; then one order after the other. Answers each order with a line: `done` or
-`error`, and `sent` where somebody looks on. The order `compare` compares the models with the
-database; its answer is `differs`, or `uncompared` with the reason. Ends with its input, after the
-revision that is running; or at once with its parent.
+Reads JSON from standard input, a line each: first the task with `folder`, `variable`, `url`,
+`parent`, a process id, and `sources`, the checksums of the approved files or null; then one order
+after the other. Answers each order with a line: `done` or `error`, and `sent` where somebody looks
+on. The order `compare` compares the models with the database; its answer is `differs`, or
+`uncompared` with the reason. Ends with its input, after the revision that is running; or at once
+with its parent.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 from infra.schema import child, dsn
 from infra.schema.rendering import directory, environment
 from infra.schema.running import differences, driver
+from infra.schema.running.approval import Files
 from infra.schema.running.guard import Guarded, Order
 
 __all__ = ["main"]
@@ -68,6 +70,10 @@ class _Project:
         main = driver.url_for(url, configured)
         self._config.set_main_option("sqlalchemy.url", main.replace("%", "%%"))
         self._scripts = ScriptDirectory.from_config(self._config)
+        self._files: Files | None = None
+        if task["sources"] is not None:
+            self._files = Files(task["sources"], str(place.root))
+            self._files.start()
         source = Path(self._scripts.dir, "env.py").read_text(encoding="utf-8", errors="replace")
         driver.offer(asynchronous="async" in source)
 
@@ -85,11 +91,11 @@ class _Project:
     def run(self, given: dict[str, Any], records: list[dict[str, Any]]) -> dict[str, Any]:
         """Run one revision through env.py; what it sends is added to `records`."""
         order = Order.of(given)
-        guarded = Guarded(self._config, self._scripts, order)
+        guarded = Guarded(self._config, self._scripts, order, self._files)
         guarded.records.all = records
 
         def run_environment() -> None:
-            with guarded:
+            with guarded, guarded.own.listening():
                 self._scripts.run_env()
 
         driver.drive(run_environment)

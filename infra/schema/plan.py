@@ -6,9 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from infra.schema import drift as drifts
-from infra.schema import refusals
+from infra.schema import environment_sql, refusals
 from infra.schema.graph import Present, closure, ordered
 from infra.schema.model import Applied, History, Live, Plan, Policy, Revision, Script, Step
+from infra.schema.statements import session
 from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
@@ -149,14 +150,27 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
         for revision in history.revisions
         if revision.id in end - there
     ]
+    steps = environment_sql.attach(history, (*down, *up))
     return Plan(
-        steps=(*down, *up),
+        steps=tuple(_covered(history, steps)),
         before=live.heads,
         after=present.heads,
         stamp=stamp,
         drift=drift,
         notes=tuple(_notes(history, live, there, policy, drift)),
+        session=session.preparing(history.prologue),
     )
+
+
+def _covered(history: History, steps: Iterable[Step]) -> Iterable[Step]:
+    """Let each step that runs through env.py know the files that it can load."""
+    sources = ""
+    for step in steps:
+        if step.script.live:
+            sources = sources or environment_sql.files_digest(history)
+            yield replace(step, sources=sources)
+        else:
+            yield step
 
 
 def _adopted(history: History, live: Live, policy: Policy) -> tuple[str, ...]:
@@ -265,6 +279,9 @@ def _notes(
             f"schema {live.schema} has tables already, and no {history.version_table}: if they"
             " are those of a revision, set adopt to it"
         )
+    prepared = session.preparing(history.prologue)
+    if prepared:
+        yield f"env.py prepares the session of each revision: {'; '.join(prepared)}"
     if history.offline:
         yield f"env.py renders nothing in advance: {history.offline}"
 

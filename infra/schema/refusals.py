@@ -165,6 +165,13 @@ def no_drift(name: str, drift: Sequence[Drift]) -> TargetError:
 
 def not_approved(plan: Plan, approved: str) -> NotApprovedError:
     """Word that the plan is not the one that was reviewed."""
+    if approved.lower() == plan.former_digest:
+        return NotApprovedError(
+            f"approved_plan is {approved}, as an earlier version would call this plan. That digest"
+            " left out the SQL that env.py itself sends, and the files that revisions without SQL"
+            f" in advance load; the digest of today covers them: {plan.digest}. {_KEPT} Review the"
+            " preview again, then set approved_plan to its digest."
+        )
     return NotApprovedError(
         f"The plan is {plan.digest}, and approved_plan is {approved}: what would run is not what"
         f" was reviewed. {_KEPT} Review the preview again, then set approved_plan to its digest."

@@ -32,6 +32,7 @@ __all__ = [
 BLIND = "can't be told"
 """How the line of a plan begins where the database could not be asked."""
 
+_ABOUT = ("live", "environment", "loses", "locks", "commits")
 _LOCKS = 6
 _BRIEF = 20
 _SHORT = 12
@@ -95,9 +96,11 @@ def _pending(step: Step, place: str) -> dict[str, Any]:
     said: dict[str, Any] = {"message": f"{place} {taken}{step.message}".rstrip()}
     if step.script.live:
         said["live"] = f"runs live, no SQL in advance: {step.script.live}"
-    else:
+    if not step.script.live or step.script.environment:
         said["locks"] = _locks(step.script)
         said["sql"] = list(step.script.statements)
+    if step.script.environment:
+        said["environment"] = _environment(step.script)
     if step.loses:
         said["loses"] = ", ".join(step.loses)
     if step.script.autocommit:
@@ -105,6 +108,16 @@ def _pending(step: Step, place: str) -> dict[str, Any]:
     if step.direction == "up":
         said["downgrade"] = _downgrade(step.undo)
     return said
+
+
+def _environment(script: Script) -> str:
+    """Say which statements are env.py's own."""
+    leading, trailing = script.leading, script.trailing
+    said = [
+        f"the first {leading}" if leading else "",
+        f"the last {trailing}" if trailing else "",
+    ]
+    return f"env.py itself sends {' and '.join(filter(None, said))}"
 
 
 def _locks(script: Script) -> str:
@@ -129,9 +142,7 @@ def text(plan: Plan) -> str:
     lines += [f"by hand: {words}" for words in said["drift"].values()]
     for revision, step in said["pending"].items():
         lines += ["", f"{revision}  {step['message']}"]
-        lines += [
-            f"  {key}: {step[key]}" for key in ("live", "loses", "locks", "commits") if key in step
-        ]
+        lines += [f"  {key}: {step[key]}" for key in _ABOUT if key in step]
         lines += [f"  {key}: {step[key]}" for key in ("downgrade",) if key in step]
         for statement in step.get("sql", ()):
             lines += ["", *(f"    {line}" for line in f"{statement};".splitlines())]

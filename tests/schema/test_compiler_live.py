@@ -234,8 +234,8 @@ _RUN = "context.configure(url='postgresql://')\ncontext.run_migrations()\n"
             "registers on_version_apply",
         ),
         (
-            _ENV + "context.is_offline_mode()\n" + _RUN + "context.execute('GRANT ALL ON t TO x')",
-            "line 5 sends SQL after the revisions",
+            _ENV + "context.is_offline_mode()\n" + _RUN + "context.execute('VACUUM')",
+            "line 5 runs VACUUM outside of an autocommit block",
         ),
     ],
 )

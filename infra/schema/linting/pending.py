@@ -91,14 +91,16 @@ def read(plan: Plan, old: Iterable[str], rehearsal: Rehearsal | None) -> tuple[P
 def _pieces(step: Step, rehearsal: Rehearsal | None) -> tuple[list[tuple[str, bool]], str]:
     """Give the texts of a step, whether each commits by itself, and why that is not all."""
     script = step.script
-    if not script.live or script.parts:  # `apply: online` alone keeps the rendered SQL beside
+    if not script.live or script.own.parts:  # `apply: online` alone keeps the rendered SQL beside
         return list(_rendered(script)), ""
+    own = list(_rendered(script))
     ran = rehearsal.step(step.revision) if rehearsal else None
     if ran is None:
-        return [], f"its SQL is known only when it runs: {script.live}"
+        return own, f"its SQL is known only when it runs: {script.live}"
     alone = [(sent.sql, bool(objection(sent.sql, autocommit=False))) for sent in ran.sent]
     why = f"the rehearsal of it failed, and what came before is all that is known: {ran.failure}"
-    return alone, why if ran.failure else ""
+    known = {text for text, _ in alone}
+    return [*(each for each in own if each[0] not in known), *alone], why if ran.failure else ""
 
 
 def _rendered(script: Script) -> Iterator[tuple[str, bool]]:

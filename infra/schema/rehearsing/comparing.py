@@ -36,6 +36,7 @@ def compare(
         "variable": variable,
         "url": url,
         "parent": os.getpid(),
+        "sources": None,
     }
     try:
         done, noise = _asked(f"{json.dumps(task)}\n{json.dumps({'compare': True})}\n", seconds)

@@ -77,6 +77,7 @@ class Recorder:
         asked: Whether env.py asked which mode it is in.
         runs: How often env.py ran the revisions.
         prologue: SQL of env.py before the revisions.
+        epilogue: SQL of env.py after them.
         offline: Why env.py can't render; empty as long as nothing is in the way.
     """
 
@@ -85,6 +86,7 @@ class Recorder:
         self.asked = False
         self.runs = 0
         self.prologue: list[str] = []
+        self.epilogue: list[str] = []
         self.offline = ""
         self._environment = environment
         self._current: Rendering | None = None
@@ -116,10 +118,11 @@ class Recorder:
         if self._current is not None:
             line = _line(self._current.file, sys._getframe(1))  # noqa: SLF001 - the only way
             self._current.statements.append(_Statement(text, self._autocommit, line))
-        elif not self.runs:
-            self.prologue.append(text)
-        elif not text.upper().startswith(("SET ", "RESET ")):  # ends with the connection anyway
-            self.refuse("sends SQL after the revisions")
+        else:
+            pieces, wrong = _pieces(_Statement(text, autocommit=False, line=0), apart=True)
+            if wrong or self._autocommit:
+                self.refuse(wrong or "commits SQL on its way")
+            (self.epilogue if self.runs else self.prologue).extend(pieces)
 
     @contextmanager
     def autocommit(self) -> Iterator[None]:
@@ -206,7 +209,7 @@ def _note_failure(rendering: Rendering, exc: BaseException) -> None:
         rendering.absent = True
 
 
-def _pieces(statement: _Statement) -> tuple[list[str], str]:
+def _pieces(statement: _Statement, *, apart: bool = False) -> tuple[list[str], str]:
     """Give what is sent in one go each, and what is wrong with it."""
     try:
         pieces = split(statement.sql)
@@ -215,4 +218,5 @@ def _pieces(statement: _Statement) -> tuple[list[str], str]:
     objections = (objection(piece, autocommit=statement.autocommit) for piece in pieces)
     wrong = next(filter(None, objections), "")
     # Several in one text run as one transaction, which autocommit must not make of them.
-    return pieces if statement.autocommit else [closed(statement.sql)] if pieces else [], wrong
+    apart = apart or statement.autocommit
+    return pieces if apart else [closed(statement.sql)] if pieces else [], wrong

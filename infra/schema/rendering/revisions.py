@@ -23,7 +23,16 @@ if TYPE_CHECKING:
 
     from alembic.config import Config
 
-__all__ = ["ignores", "labels_of", "load", "module_again", "name_of", "setting", "syntax"]
+__all__ = [
+    "ignores",
+    "labels_of",
+    "load",
+    "locations",
+    "module_again",
+    "name_of",
+    "setting",
+    "syntax",
+]
 
 _NOTHING = "Nothing was done."
 _WORDS = ("base", "head", "heads")
@@ -63,7 +72,7 @@ def load(config: Config) -> tuple[ScriptDirectory, list[Script]]:
 def name_of(script: Script, scripts: ScriptDirectory) -> str:
     """Give a file's name below its version location."""
     path = Path(script.path)
-    for location in _locations(scripts):
+    for location in locations(scripts):
         if path.is_relative_to(location.resolve()):
             return path.relative_to(location.resolve()).as_posix()
     return path.name
@@ -119,13 +128,14 @@ def ignores(script: Script) -> dict[str, str]:
     )
 
 
-def _locations(scripts: ScriptDirectory) -> list[Path]:
+def locations(scripts: ScriptDirectory) -> list[Path]:
+    """List the folders that revisions are loaded from."""
     return list(scripts._version_locations)  # noqa: SLF001 - no public way to a path for each
 
 
 def _files(scripts: ScriptDirectory) -> Iterator[Path]:
     seen = set()
-    for location in _locations(scripts):
+    for location in locations(scripts):
         if not location.exists():
             continue
         for path in Script._list_py_dir(scripts, location):  # noqa: SLF001 - as Alembic lists them

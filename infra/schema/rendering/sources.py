@@ -19,11 +19,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Watch",
+    "checksum",
     "environment_stamp",
     "file_stamp",
     "ignore_bytecode",
     "is_project",
     "listing_stamp",
+    "name_below",
     "visible",
 ]
 
@@ -33,7 +35,7 @@ _LIBRARIES = tuple(
     for path in {
         *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib")),
         *site.getsitepackages(),
-        str(Path(__file__).parents[1]),
+        str(Path(__file__).parents[2]),
     }
 )
 _SYSTEM = ("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/usr/", "/var/lib/")
@@ -79,6 +81,29 @@ def visible(name: str) -> bool:
         or name.endswith(("~", ".pyc", ".pyo", ".swp", ".orig", ".tmp"))
         or name == "__pycache__"
     )
+
+
+def name_below(path: str, root: str) -> str:
+    """Name a file by its place below the project's folder or beside it, the same on each machine.
+
+    Returns:
+        The name; empty for what is a machine's own: hidden (.env), or elsewhere and no Python.
+    """
+    near = Path(path).is_relative_to(Path(root).parent)
+    if not near and not path.endswith(".py"):
+        return ""
+    name = Path(os.path.relpath(path, root)).as_posix() if near else Path(path).name
+    hidden = any(part.startswith(".") and part != ".." for part in name.split("/"))
+    return "" if hidden else name
+
+
+def checksum(path: Path) -> str:
+    """Give the sha256 in hex of a file with line ends of Unix.
+
+    Raises:
+        OSError: It can't be read.
+    """
+    return hashlib.sha256(path.read_bytes().replace(b"\r\n", b"\n")).hexdigest()
 
 
 def file_stamp(path: str) -> str:

@@ -121,6 +121,8 @@ def _of_step(step: Step, ran: Rehearsed | None) -> Iterator[Block]:
     sent = ran.sent if ran else ()
     if step.script.live:
         why = words.line(step.script.live)
+        for statement in step.script.environment:
+            yield written(statement, "sent by env.py itself")
         if not sent:
             yield Said(text=f"Runs live: {why}. No SQL is known in advance.")
             return
@@ -144,6 +146,7 @@ def _statements(script: Script, sent: tuple[Sent, ...]) -> Iterator[Block]:
             took = _took(measured[number]) if number < len(measured) else ""
             number += 1
             alone = ", commits by itself" if part.autocommit else ""
+            alone += ", sent by env.py itself" if part.environment else ""
             yield written(statement, f"statement {number} of {total}{took}{alone}")
 
 

@@ -48,7 +48,7 @@ class Frame:
     Attributes:
         run: What its events have in common.
         table: The version table.
-        prologue: SQL that env.py sends before the revisions.
+        prologue: SQL of env.py that prepares the session of each revision.
         role: The role in which a connection begins, "none" for the login itself.
         acting: The role after the prologue: the version table belongs to it.
         lock_timeout: For each wait for a lock.
@@ -161,14 +161,16 @@ def transaction(
             with timeouts that hold beyond this transaction; "on" goes on as the session is.
     """
     text = Text(*(RESET if start != "on" else ()), "BEGIN", mark=frame.mark)
+    leading = numbered[: step.script.leading] if start == "fresh" else []
     if start != "on":
         text.add(timeouts(frame, local=start == "fresh"))
-        text.add_numbered([(PROLOGUE, statement) for statement in frame.prologue])
+        # What env.py sends first may make the schema of the version table.
+        text.add_numbered(leading or [(PROLOGUE, statement) for statement in frame.prologue])
         text.add(own_timeouts(step, local=start == "fresh"))
     if compare:
         text.add(frame.table.create if frame.missing else ())
         text.add(frame.table.compare(step.before))
-    text.add_numbered(numbered)
+    text.add_numbered(numbered[len(leading) :])
     text.add([*keeping, "COMMIT"])
     return text
 

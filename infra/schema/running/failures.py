@@ -161,7 +161,9 @@ def _where(step: Step, reason: Reason) -> str:
     if reason.number == 0:
         return f", in what env.py sends before it: {first_line(reason.statement)}"
     if reason.number is not None:
-        place = f", statement {reason.number} of {total}"
+        leading, trailing = step.script.leading, step.script.trailing
+        own = leading < reason.number <= total - trailing
+        place = f", {'' if own else 'in what env.py sends, '}statement {reason.number} of {total}"
         return f"{place}: {first_line(reason.statement)}"
     return f": {first_line(reason.statement)}" if reason.statement else "."
 

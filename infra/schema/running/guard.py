@@ -15,6 +15,7 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy import event
 
 from infra.schema.running import indexes
+from infra.schema.running.approval import OwnStatements
 from infra.schema.running.records import OURS, Records
 from infra.schema.statements.sql import array, literal
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from alembic.runtime.migration import MigrationContext, MigrationInfo
     from alembic.script import ScriptDirectory
     from sqlalchemy import Connection, CursorResult
+
+    from infra.schema.running.approval import Files
 
 __all__ = ["Guarded", "Order", "WrongDatabaseError"]
 
@@ -60,6 +63,8 @@ class Order:
         run: Timeouts chosen for the whole run, by name; env.py's own go before them, and without
             them what the role or the URL says.
         question: SQL that is asked around each statement, for whoever looks on; "" for nobody.
+        known: Statements of env.py itself that the plan shows.
+        approved: Whether nothing may be sent or loaded that was not approved.
     """
 
     revision: str
@@ -74,6 +79,8 @@ class Order:
     own: Mapping[str, str]
     run: Mapping[str, str]
     question: str = ""
+    known: tuple[str, ...] = ()
+    approved: bool = False
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Order:
@@ -90,8 +97,10 @@ class Guarded(EnvironmentContext):
         records: What it sent, where somebody looks on.
     """
 
-    def __init__(self, config: Config, scripts: ScriptDirectory, order: Order) -> None:
-        """Know which revision."""
+    def __init__(
+        self, config: Config, scripts: ScriptDirectory, order: Order, files: Files | None = None
+    ) -> None:
+        """Know which revision, and the files that may be loaded; None takes any."""
         super().__init__(
             config,
             scripts,
@@ -107,6 +116,8 @@ class Guarded(EnvironmentContext):
         self._busy = False
         self.finished = False
         self.records = Records(order.question, _scalar)
+        self.own = OwnStatements(order.known, approved=order.approved)
+        self._files = files
 
     def configure(self, *args: Any, **kwargs: Any) -> None:
         """Take what env.py says, and add what keeps the ledger true."""
@@ -121,8 +132,11 @@ class Guarded(EnvironmentContext):
             heads: Collection[Any],
             run_args: Mapping[str, Any],
         ) -> None:
-            for callback in theirs:
-                callback(ctx=ctx, step=step, heads=heads, run_args=run_args)
+            with self.own.apart(own=True):
+                for callback in theirs:
+                    callback(ctx=ctx, step=step, heads=heads, run_args=run_args)
+            if self._files is not None:
+                self._files.check()
             self._note(ctx.connection)
 
         if given.get("connection") is not None:
@@ -139,6 +153,13 @@ class Guarded(EnvironmentContext):
                 yield
 
         vars(context)["autocommit_block"] = noted
+        run = context.run_migrations
+
+        def apart(**options: Any) -> None:
+            with self.own.apart(own=False):
+                run(**options)
+
+        vars(context)["run_migrations"] = apart
 
     def _enter(self, connection: Connection) -> None:
         """Make sure of the database, and give its session timeouts."""

@@ -17,7 +17,8 @@ from infra.schema.running.connecting import lock_key
 from infra.schema.running.failures import Failure, Reason
 
 if TYPE_CHECKING:
-    from infra.schema.model import Step
+    from infra.schema.apply import Terms
+    from infra.schema.model import History, Step
     from infra.schema.running.session import Session
     from infra.schema.running.watch import Watch
 
@@ -46,27 +47,19 @@ class Online:
     """The process: started for the first revision that needs it, and kept for the others."""
 
     def __init__(
-        self,
-        session: Session,
-        *,
-        folder: Path,
-        variable: str,
-        timeouts: tuple[str, str],
-        watch: Watch | None = None,
+        self, session: Session, history: History, terms: Terms, *, watch: Watch | None = None
     ) -> None:
         """Know what to start; nothing is started yet.
 
         Args:
             session: The run's.
-            folder: The Alembic directory.
-            variable: The environment variable that env.py reads its URL from.
-            timeouts: lock_timeout and statement_timeout of the run; empty where none was chosen.
+            history: What the plan was made from: env.py's own SQL, and the files that it can load.
+            terms: Where and how the plan is run.
             watch: Told what was sent.
         """
         self._session = session
-        self._folder = folder
-        self._variable = variable
-        self._timeouts = timeouts
+        self._history = history
+        self._terms = terms
         self._watch = watch
         self._process: asyncio.subprocess.Process | None = None
         self._noise: deque[str] = deque(maxlen=_NOISE_LINES)
@@ -130,10 +123,11 @@ class Online:
         await self._hear(listening)
         await self._write(
             {
-                "folder": str(self._folder.absolute()),
-                "variable": self._variable,
+                "folder": str(self._terms.folder.absolute()),
+                "variable": self._terms.variable,
                 "url": self._session.url,
                 "parent": os.getpid(),
+                "sources": dict(self._history.sources) if self._terms.approved else None,
             }
         )
 
@@ -201,6 +195,7 @@ class Online:
         first, second = lock_key(frame.run.key)
         pid = self._session.lock.pid
         names = ("lock_timeout", "statement_timeout")
+        timeouts = (self._terms.lock_timeout, self._terms.statement_timeout)
         return {
             "revision": step.revision,
             "direction": step.direction,
@@ -212,6 +207,8 @@ class Online:
             "begun": ledger.event(frame.run, step, state="begun"),
             "done": ledger.event(frame.run, step),
             "own": {"lock_timeout": step.lock_timeout, "statement_timeout": step.statement_timeout},
-            "run": dict(zip(names, self._timeouts, strict=True)),
+            "run": dict(zip(names, timeouts, strict=True)),
+            "known": [*self._history.prologue, *self._history.epilogue],
+            "approved": self._terms.approved,
             "question": self._watch.question if self._watch else "",
         }

@@ -26,6 +26,7 @@ from infra.schema.running.compose import (
 )
 from infra.schema.running.connecting import Lock
 from infra.schema.running.versions import WIDTH, VersionTable
+from infra.schema.statements.session import preparing
 from infra.schema.statements.sql import first_line, identifier
 
 if TYPE_CHECKING:
@@ -414,7 +415,7 @@ class Session:
         return Frame(
             run=run,
             table=table,
-            prologue=self._history.prologue,
+            prologue=preparing(self._history.prologue),
             role=facts["role"],
             acting=acting["role"],
             missing=await self._work.fetchval(table.width) is None,
@@ -427,10 +428,24 @@ class Session:
 
     async def _after_prologue(self) -> Any:
         """Look at what env.py's own SQL makes of role and search_path, and undo it."""
-        if not self._history.prologue:
+        whole = self._history.prologue
+        if not whole:
             return await self._work.fetchrow(_ACTING)
-        text = Text("BEGIN")
-        text.add_numbered([(PROLOGUE, statement) for statement in self._history.prologue])
+        prepared = preparing(whole)
+        try:
+            acting = await self._acting(prepared)
+        except LiveError:
+            if prepared == whole:
+                raise
+        else:
+            if acting["schema"] or prepared == whole:
+                return acting
+        return await self._acting(whole)  # a role or a schema of it is still to be made
+
+    async def _acting(self, statements: tuple[str, ...]) -> Any:
+        """Ask for role and schema after statements, in a transaction that is undone."""
+        text = Text("BEGIN", f"SET LOCAL lock_timeout = '{_LOCK_TIMEOUT}'")
+        text.add_numbered([(PROLOGUE, statement) for statement in statements])
         try:
             await self.send(text)
             return await self._work.fetchrow(_ACTING)

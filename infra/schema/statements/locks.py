@@ -13,14 +13,14 @@ from typing import TYPE_CHECKING
 from infra.schema.statements import alterations
 from infra.schema.statements.lexer import UnfinishedError, split
 from infra.schema.statements.sentence import Sentence
-from infra.schema.statements.taken import UNKNOWN, Knowledge, Taken
+from infra.schema.statements.taken import STRENGTH, UNKNOWN, Knowledge, Taken
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
     from infra.schema.model import Lock
 
-__all__ = ["UNKNOWN", "Knowledge", "derive"]
+__all__ = ["UNKNOWN", "Knowledge", "combine", "derive"]
 
 _ALL = "AccessExclusiveLock"
 _WRITES = "ShareRowExclusiveLock"
@@ -53,6 +53,20 @@ def derive(
             if handle is not None:
                 handle(sentence, taken)
     return taken.locks
+
+
+def combine(*groups: Iterable[Lock]) -> tuple[Lock, ...]:
+    """Put the locks of several runs together: each relation once, the strongest first."""
+    found: dict[str, Lock] = {}
+    for lock in (lock for group in groups for lock in group):
+        before = found.get(lock.relation)
+        if before is None or _rank(lock) < _rank(before):
+            found[lock.relation] = lock
+    return tuple(sorted(found.values(), key=_rank))
+
+
+def _rank(lock: Lock) -> int:
+    return STRENGTH.index(lock.mode) if lock.mode in STRENGTH else len(STRENGTH)
 
 
 def _rows(sentence: Sentence, taken: Taken) -> None:

@@ -10,14 +10,14 @@ from infra.schema.model import Lock
 if TYPE_CHECKING:
     from infra.schema.statements.sentence import Name, Sentence
 
-__all__ = ["UNKNOWN", "Knowledge", "Taken"]
+__all__ = ["STRENGTH", "UNKNOWN", "Knowledge", "Taken"]
 
 UNKNOWN = "unknown"
 """Mode of a lock that can't be told: the relation then says what hides it."""
 
 _ALL = "AccessExclusiveLock"
 _WRITES = "ShareRowExclusiveLock"
-_STRENGTH = (
+STRENGTH = (
     _ALL,
     "ExclusiveLock",
     _WRITES,
@@ -58,14 +58,14 @@ class Taken:
     def locks(self) -> tuple[Lock, ...]:
         """Each relation once, the strongest first."""
         order = sorted(self._locks.values(), key=lambda lock: lock[0])
-        return tuple(Lock(mode=_STRENGTH[rank], relation=text) for rank, text in order)
+        return tuple(Lock(mode=STRENGTH[rank], relation=text) for rank, text in order)
 
     def take(self, mode: str, name: Name) -> None:
         """Note a lock, unless nobody else can see the relation, or the lock is a light one."""
         key = self._known_as.get(name.key, name.key)
-        if mode not in _STRENGTH or key in self._own:
+        if mode not in STRENGTH or key in self._own:
             return
-        rank, text = _STRENGTH.index(mode), name.text
+        rank, text = STRENGTH.index(mode), name.text
         if key in self._locks:
             before, text = self._locks[key]
             rank = min(rank, before)
@@ -73,7 +73,7 @@ class Taken:
 
     def unknown(self, what: str) -> None:
         """Note that `what` may lock anything."""
-        self._locks[UNKNOWN, what] = (_STRENGTH.index(UNKNOWN), what)
+        self._locks[UNKNOWN, what] = (STRENGTH.index(UNKNOWN), what)
 
     def knows(self, name: Name) -> bool:
         """Tell whether something of that name has been made."""
