@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.schema import report, view
+from infra.schema.reporting import data_checks
 
 if TYPE_CHECKING:
     from infra.schema.review import Review
@@ -41,7 +42,8 @@ def write(review: Review) -> Path:
         "approve": view.approve(review.plan) if review.plan else "",
         "pending": len(review.plan.steps) if review.plan else 0,
         "refused": bool(review.refuses or review.unplanned),
-        "failed": bool(review.rehearsal and review.rehearsal.failure),
+        "failed": bool(review.rehearsal and review.rehearsal.failure)
+        or bool(data_checks.violations(review)),
     }
     texts = {
         "report.md": report.markdown(review),

@@ -53,6 +53,7 @@ def lint(  # noqa: PLR0913 - a plan, and all that may be known beside it
     folder: Path,
     url: str | None,
     rehearsal: Rehearsal | None = None,
+    beside: Iterable[Remark] = (),
 ) -> tuple[Finding, ...]:
     """Look at the revisions that a plan would apply; the worst first, then in the plan's order.
 
@@ -65,19 +66,28 @@ def lint(  # noqa: PLR0913 - a plan, and all that may be known beside it
         url: libpq URL of the database, which is asked for types, extensions and roles; None
             leaves that out.
         rehearsal: Tells what live revisions send, and which tables are written anew.
+        beside: What others have found, about rows for example; it is there with lint off too.
 
     Raises:
         LintError: `since` is no commit here, or squawk can't be run.
         LiveError: The database does not answer.
     """
     if options.lint == "off" or not any(step.direction == "up" for step in plan.steps):
-        return ()
+        return _alone(beside, plan, options)
     old = released.history_files(history, folder, options.since) if options.since else ()
     all_ = pending.read(plan, old, rehearsal)
     if all(each.history for each in all_):
-        return ()
+        return _alone(beside, plan, options)
     way = tuple(course.follow(all_, history, live))
-    seen = _Seen(way=way, live=live, history=history, options=options, folder=folder, url=url)
+    seen = _Seen(
+        way=way,
+        live=live,
+        history=history,
+        options=options,
+        folder=folder,
+        url=url,
+        beside=tuple(beside),
+    )
     return _settled(seen, rehearsal)
 
 
@@ -96,6 +106,7 @@ class _Seen:
     options: Options
     folder: Path
     url: str | None
+    beside: tuple[Remark, ...]
 
     @property
     def new(self) -> tuple[Pending, ...]:
@@ -124,6 +135,7 @@ class _Seen:
             yield from wanted.look(self.way, self.told, self.live)
             yield from reach.look(self.way, self.told, self.live, self.options.roles)
         yield from wayback.look(self.new)
+        yield from self.beside
         for each in self.new:
             if each.unknown:
                 yield Remark(rule="not-linted", revision=each.step.revision, message=each.unknown)
@@ -162,6 +174,17 @@ class _Seen:
         return moment.unused and remark.rule in levels.SQUAWK and levels.SQUAWK[remark.rule].used
 
 
+def _alone(beside: Iterable[Remark], plan: Plan, options: Options) -> tuple[Finding, ...]:
+    """Give levels to what others have found, where there is nothing to lint."""
+    steps = {step.revision: pending.Pending(step=step, statements=()) for step in plan.steps}
+    found = [_finding(each, steps.get(each.revision), options) for each in beside]
+    return _ordered(filter(None, found))
+
+
+def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:
+    return tuple(sorted(dict.fromkeys(findings), key=lambda each: LEVELS.index(each.level)))
+
+
 def _settled(seen: _Seen, rehearsal: Rehearsal | None) -> tuple[Finding, ...]:
     """Give levels and suppressions to what was found, and put it in order."""
     found = list(seen.remarks())
@@ -183,7 +206,7 @@ def _settled(seen: _Seen, rehearsal: Rehearsal | None) -> tuple[Finding, ...]:
         for each in counting
         if (finding := _finding(each, by_id.get(each.revision), seen.options))
     ]
-    return tuple(sorted(dict.fromkeys(findings), key=lambda each: LEVELS.index(each.level)))
+    return _ordered(findings)
 
 
 def _placed(remark: Remark, moments: Mapping[int, Moment]) -> Remark:
@@ -224,6 +247,7 @@ def _unchecked(seen: _Seen, found: Iterable[Remark]) -> set[tuple[str, str]]:
     rules = {rule for rule in levels.RULES if levels.level(rule, seen.options.lint_levels) == "off"}
     if not seen.asked:
         rules |= wanted.RULES | reach.RULES
+    rules |= levels.DATA
     if any(each.rule == "models-unknown" for each in found):
         rules |= released.RULES
     unchecked = {(each.step.revision, rule) for each in seen.new for rule in rules}

@@ -141,25 +141,37 @@ async def _events(history: History, url: str) -> list[dict[str, Any]]:
         await _hang_up(connection)
 
 
-def ask(history: History, url: str, question: Callable[[Any], Awaitable[Any]]) -> Any:
+def ask(
+    history: History,
+    url: str,
+    question: Callable[[Any], Awaitable[Any]],
+    *,
+    seconds: float | None = _SECONDS,
+) -> Any:
     """Ask something of our own where the env.py of a history would look; nothing is written.
 
     Args:
         history: Whose settings the session gets.
         url: As for `read`.
         question: Asks on a connection of asyncpg, in a transaction that can't write.
+        seconds: How long all of it may take; None for any time.
 
     Raises:
         LiveError: As for `read`.
     """
-    return asyncio.run(_ask(history, url, question))
+    return asyncio.run(_ask(history, url, question, seconds))
 
 
-async def _ask(history: History, url: str, question: Callable[[Any], Awaitable[Any]]) -> Any:
+async def _ask(
+    history: History,
+    url: str,
+    question: Callable[[Any], Awaitable[Any]],
+    seconds: float | None,
+) -> Any:
     import asyncpg  # noqa: PLC0415 - 160 ms, as in _connect
 
     try:
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(seconds):
             connection = await _connect(url)
             try:
                 await _set(connection, session.settings(history.prologue), url)

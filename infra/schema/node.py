@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
 from infra.schema import apply, catalog, drift, history, live, plan, refusals
+from infra.schema.data_checks import findings as data_checks
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError, MovedError
 from infra.schema.model import History, Plan, Policy
 from infra.schema.review import Review
@@ -14,12 +15,14 @@ from infra.schema.running.progress import Progress, line
 from infra.schema.statements import losses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from infra.schema.data_checks.live_rows import Checked
+    from infra.schema.linting.remark import Remark
     from infra.schema.model import Live
     from infra.schema.options import Options
-    from infra.schema.review import Finding, Rehearsal
+    from infra.schema.review import DataCheck, Finding, Rehearsal
 
 __all__ = [
     "Look",
@@ -163,11 +166,17 @@ def review(place: Place, seen: Look, *, say: Say, rehearsed: bool) -> Review:
     if made is None:
         return Review(stack=place.stack, unplanned=seen.unseen, lint=options.lint)
     old = _released(place, seen.history, made)
-    rehearsal = _rehearse(place, seen, made, old, say) if rehearsed else None
-    findings = _lint(place, seen, made, rehearsal)
+    rows = _ask_rows(place, seen, made)
+    rehearsal = _rehearse(place, seen, made, old, rows.deletes, say) if rehearsed else None
+    first = rows.checks
+    if rehearsal is not None and any(step.script.live for step in made.steps):
+        rows = _ask_rows(place, seen, made, rehearsal)
+    checks = data_checks.with_rehearsal(rows.checks, rehearsal)
+    beside = tuple(data_checks.remarks(checks, rehearsal))
+    findings = _lint(place, seen, made, rehearsal, beside)
     # An update has no rehearsal to know the SQL of live revisions from: it refuses without.
     known = findings if rehearsal is None else None
-    errors = sorted({each.rule for each in _refusing(place, seen, made, known)})
+    errors = sorted({each.rule for each in _refusing(place, seen, made, known, first)})
     refuses = [f"lint found errors, and lint is refuse: {', '.join(errors)}"] if errors else []
     if not plan.approved(made, options.policy):
         refuses.append(f"approved_plan is {options.policy.approved_plan}, and this is another plan")
@@ -179,6 +188,18 @@ def review(place: Place, seen: Look, *, say: Say, rehearsed: bool) -> Review:
         refuses=tuple(refuses),
         lint=options.lint,
         released=old,
+        data_checks=checks,
+    )
+
+
+def _ask_rows(place: Place, seen: Look, made: Plan, rehearsal: Rehearsal | None = None) -> Checked:
+    """Ask the live rows what statements of a plan depend on."""
+    from infra.schema.data_checks import live_rows  # noqa: PLC0415 - it loads a parser
+
+    if not made.steps:
+        return live_rows.Checked()
+    return live_rows.check(
+        made, seen.history, seen.live, place.url, place.options, rehearsal=rehearsal
     )
 
 
@@ -194,7 +215,12 @@ def _released(place: Place, files: History, made: Plan) -> tuple[str, ...]:
 
 
 def _rehearse(
-    place: Place, seen: Look, made: Plan, old: tuple[str, ...], say: Say
+    place: Place,
+    seen: Look,
+    made: Plan,
+    old: tuple[str, ...],
+    deletes: Sequence[str],
+    say: Say,
 ) -> Rehearsal | None:
     if not made.steps:
         return None
@@ -206,14 +232,21 @@ def _rehearse(
         options=place.options,
         binaries=place.binaries,
         released=old,
+        deletes=deletes,
     )
     return rehearse.rehearse(made, seen.history, seen.live, terms, say=say)
 
 
 def _lint(
-    place: Place, seen: Look, made: Plan, rehearsal: Rehearsal | None = None
+    place: Place,
+    seen: Look,
+    made: Plan,
+    rehearsal: Rehearsal | None = None,
+    beside: Iterable[Remark] = (),
 ) -> tuple[Finding, ...]:
-    if place.options.lint == "off" or not made.steps:
+    """Lint a plan; what was found `beside` gets its level and its reasons to pass there too."""
+    beside = tuple(beside)
+    if not made.steps or (place.options.lint == "off" and not beside):
         return ()
     from infra.schema import lint  # noqa: PLC0415 - it loads a parser, where something is pending
 
@@ -225,25 +258,35 @@ def _lint(
         folder=place.folder,
         url=place.url,
         rehearsal=rehearsal,
+        beside=beside,
     )
 
 
 def _refuse_unsound(place: Place, seen: Seen) -> None:
     """Stop before anything runs, where lint finds errors and the stack refuses them."""
-    refusing = _refusing(place, seen, seen.plan)
+    if place.options.lint != "refuse":
+        return
+    checks = _ask_rows(place, seen, seen.plan).checks
+    refusing = _refusing(place, seen, seen.plan, None, checks)
     if refusing:
         raise refusals.unsound(refusing)
 
 
 def _refusing(
-    place: Place, seen: Look, made: Plan, known: tuple[Finding, ...] | None = None
+    place: Place,
+    seen: Look,
+    made: Plan,
+    known: tuple[Finding, ...] | None,
+    checks: Sequence[DataCheck],
 ) -> tuple[Finding, ...]:
     """Give the findings for which `up` stops; `known` are those without a rehearsal, if at hand."""
     if place.options.lint != "refuse" or not made.steps:
         return ()
     from infra.schema import lint  # noqa: PLC0415 - it loads a parser, where something is pending
 
-    return lint.refusing(_lint(place, seen, made) if known is None else known)
+    if known is None:
+        known = _lint(place, seen, made, beside=data_checks.remarks(checks))
+    return lint.refusing(known)
 
 
 def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) -> Seen:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
 __all__ = [
     "CHOICES",
     "DEFAULTS",
+    "DURATIONS",
     "MOST_ROWS",
     "RULE_LEVELS",
+    "USUAL_ROWS",
     "Options",
     "duration_mistake",
     "mistakes",
@@ -43,8 +45,11 @@ DEFAULTS = {
     "lint_levels": "{}",
     "since": "",
     "rehearse": "false",
-    "rehearse_rows": "0",
+    "rehearse_rows": "-1",
     "rehearse_timeout": "10min",
+    "dataChecks": "true",
+    "dataCheckTimeout": "2s",
+    "dataChecksTimeout": "20s",
 }
 
 CHOICES = {
@@ -55,9 +60,20 @@ CHOICES = {
     "on_destroy": ("retain", "downgrade"),
     "lint": ("off", "report", "refuse"),
     "rehearse": ("true", "false"),
+    "dataChecks": ("true", "false"),
 }
+DURATIONS = (
+    "lock_timeout",
+    "statement_timeout",
+    "rehearse_timeout",
+    "dataCheckTimeout",
+    "dataChecksTimeout",
+)
 RULE_LEVELS = ("error", "warning", "note", "off")
 MOST_ROWS = 10_000_000
+USUAL_ROWS = 1_000
+"""Made-up rows of a table where nobody says how many: enough for a row that is in the way to show,
+and made in some 20 ms."""
 _PATTERNS = ("acceptedDrift", "driftIgnore")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _DURATION = re.compile(r"([0-9]{1,9}) ?(us|ms|s|min|h|d)?")
@@ -88,8 +104,12 @@ class Options:
         since: Commit, tag or branch of the previous release; what it has is history. Empty takes
             the commit that the ledger knows.
         rehearse: Whether a preview runs what is pending on a throwaway server first.
-        rehearse_rows: How many rows each table has there at the most.
+        rehearse_rows: How many rows each table has there at the most; -1 for as many as the live
+            one has, up to `USUAL_ROWS`, and none where the live statistics show none.
         rehearse_timeout: How long all of that may take, as PostgreSQL writes a duration.
+        data_checks: Whether a review asks the live rows what statements depend on.
+        data_check_timeout: How long one such question may take, as PostgreSQL writes a duration.
+        data_checks_timeout: How long all of them may take.
         roles: The roles that the stack declares; empty where nobody said.
     """
 
@@ -102,8 +122,11 @@ class Options:
     lint_levels: Mapping[str, str] = field(default_factory=dict)
     since: str = ""
     rehearse: bool = False
-    rehearse_rows: int = 0
+    rehearse_rows: int = -1
     rehearse_timeout: str = DEFAULTS["rehearse_timeout"]
+    data_checks: bool = True
+    data_check_timeout: str = DEFAULTS["dataCheckTimeout"]
+    data_checks_timeout: str = DEFAULTS["dataChecksTimeout"]
     roles: tuple[str, ...] = ()
 
     def dump(self) -> dict[str, Any]:
@@ -128,11 +151,7 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
         for key, allowed in CHOICES.items()
         if given[key] not in allowed
     ]
-    found += [
-        f"{key}: {why}"
-        for key in ("lock_timeout", "statement_timeout", "rehearse_timeout")
-        if (why := duration_mistake(given[key]))
-    ]
+    found += [f"{key}: {why}" for key in DURATIONS if (why := duration_mistake(given[key]))]
     if not given["revision"]:
         found.append("revision: is empty; head, base, a revision or a branch label")
     if not _DIGEST.fullmatch(given["approved_plan"]):
@@ -142,8 +161,8 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
     if not _COMMIT.fullmatch(given["since"]):
         found.append(f"since: {given['since']!r} is no commit, tag or branch of git")
     rows = given["rehearse_rows"]
-    if not (_NUMBER.fullmatch(rows) and int(rows) <= MOST_ROWS):
-        found.append(f"rehearse_rows: {rows!r} is no number of rows; 0 to {MOST_ROWS}")
+    if rows != "-1" and not (_NUMBER.fullmatch(rows) and int(rows) <= MOST_ROWS):
+        found.append(f"rehearse_rows: {rows!r} is no number of rows; 0 to {MOST_ROWS}, or -1")
     for key in _PATTERNS:
         names = _names(given[key])
         said = ["is no list of objects"] if names is None else map(drift.mistake, names)
@@ -243,5 +262,8 @@ def parse(values: Mapping[str, str], *, roles: tuple[str, ...] = ()) -> Options:
         rehearse=given["rehearse"] == "true",
         rehearse_rows=int(given["rehearse_rows"]),
         rehearse_timeout=given["rehearse_timeout"],
+        data_checks=given["dataChecks"] == "true",
+        data_check_timeout=given["dataCheckTimeout"],
+        data_checks_timeout=given["dataChecksTimeout"],
         roles=roles,
     )

@@ -19,7 +19,7 @@ from infra.schema.statements.sql import identifier
 from infra.servers.throwaway import throwaway
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
     from pathlib import Path
 
     from infra.schema.model import History, Live
@@ -47,6 +47,7 @@ class Terms:
         binaries: Folder with PostgreSQL's programs; empty uses the machine's or fetches them.
         released: Ids of pending revisions that an earlier release had: they are made first, and
             belong to what the others begin with.
+        deletes: Statements that take out of made-up rows what the live rows have none of.
     """
 
     folder: Path
@@ -54,6 +55,7 @@ class Terms:
     options: Options
     binaries: str = ""
     released: Collection[str] = ()
+    deletes: Sequence[str] = ()
 
 
 def rehearse(
@@ -77,6 +79,27 @@ def rehearse(
     """
     limit = Limit(terms.options.rehearse_timeout)
     say("rehearsing: a throwaway server is made like the live database", live=True)
+    rows = terms.options.rehearse_rows
+    seen, refused = _once(plan, history, there, terms, rows=rows, limit=limit, say=say)
+    if not refused:
+        return seen
+    # Values are made up, and may be what no live row has: what they refuse proves nothing.
+    say("rehearsing again, without made-up rows", live=True)
+    again, _ = _once(plan, history, there, terms, rows=0, limit=limit, say=say)
+    return again if again.failure else replace(again, refused=refused)
+
+
+def _once(  # noqa: PLR0913 - a plan, and on what it is rehearsed
+    plan: Plan,
+    history: History,
+    there: Live | None,
+    terms: Terms,
+    *,
+    rows: int,
+    limit: Limit,
+    say: Say,
+) -> tuple[Rehearsal, str]:
+    """Rehearse on a server of its own; gives what was seen, and what made-up rows refused."""
     with throwaway(binaries=terms.binaries, settings=SETTINGS) as server:
         if limit.over:
             raise limit.late("while the throwaway server was made")
@@ -90,14 +113,20 @@ def rehearse(
                 terms.url,
                 folder=terms.folder,
                 variable=terms.options.url_variable,
-                generate=terms.options.rehearse_rows,
+                generate=rows,
+                deletes=terms.deletes,
                 limit=limit,
             )
-        return _Stage(plan, history, terms, made, limit=limit, say=say).play()
+        stage = _Stage(plan, history, terms, made, limit=limit, say=say)
+        return stage.play(), stage.refused
 
 
 class _Stage:
-    """One rehearsal on a server that is ready for it."""
+    """One rehearsal on a server that is ready for it.
+
+    Attributes:
+        refused: What failed over made-up rows, in a line, where the values may be at fault.
+    """
 
     def __init__(
         self,
@@ -117,6 +146,7 @@ class _Stage:
         self._limit = limit
         self._say = say
         self._there = live.read_for(history, made.url)
+        self.refused = ""
 
     def play(self) -> Rehearsal:
         """Run it all: what an earlier release had, what is new, and back again."""
@@ -137,7 +167,9 @@ class _Stage:
             self._run(new, steps)
         except MigrationError as exc:
             timeout = self._terms.options.rehearse_timeout
-            failure, why = words.failed(exc, self._plan, timeout)
+            made_up = bool(self._made.generated)
+            self.refused = words.refused(exc, self._plan) if made_up else ""
+            failure, why = words.failed(exc, self._plan, timeout, made_up=made_up)
             if steps:
                 steps[-1] = replace(steps[-1], failure=why)
             return replace(seen, steps=tuple(steps), failure=failure)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LEVELS",
     "Built",
+    "DataCheck",
     "Finding",
     "Held",
     "Level",
@@ -50,6 +51,35 @@ class Finding:
     help: str = ""
     statement: str = ""
     suppressed: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataCheck:
+    """What is known of the rows that a statement depends on.
+
+    Attributes:
+        revision: Whose statement it is.
+        direction: Which way that revision goes.
+        undo: Whether it is the downgrade of a revision that the plan applies.
+        number: The statement's place in the revision, from 1; 0 for the revision as a whole.
+        statement: Its SQL; empty where that is known only when it runs.
+        relation: The table, as SQL writes it; empty where it is not known.
+        live: Schema and name of the table in the live database; empty where the plan makes it.
+        outcome: "violated": it will fail. "holds": no row stands in its way. "likely": statistics
+            say that it will fail. "unchecked": nobody knows. "rehearsed": the live rows can't tell,
+            and a rehearsal ran it over rows.
+        text: The same in words, one line.
+    """
+
+    revision: str
+    direction: Direction
+    undo: bool = False
+    number: int = 0
+    statement: str = ""
+    relation: str = ""
+    live: tuple[str, ...] = ()
+    outcome: Literal["violated", "holds", "likely", "unchecked", "rehearsed"]
+    text: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,6 +201,7 @@ class Rehearsal:
         generated: Rows that were made up on the throwaway server, by table.
         notes: What a reader should know, a line each: what could not be remade, for example.
         failure: Why the rehearsal failed, the whole message; empty where it did not.
+        refused: What failed over made-up rows, in a line, where it ran without rows after all.
     """
 
     base: str
@@ -187,6 +218,7 @@ class Rehearsal:
     generated: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     failure: str = ""
+    refused: str = ""
 
     def step(self, revision: str) -> Rehearsed | None:
         """Give how a step of the plan went; None where it did not run."""
@@ -206,6 +238,7 @@ class Review:
         refuses: Why `up` would refuse to run this, a line each.
         lint: The stack's `lint`: "off", "report" or "refuse".
         released: The revisions of the plan that the previous release has: history to a reader.
+        data_checks: What is known of the rows that statements depend on, in the plan's order.
     """
 
     stack: str = ""
@@ -216,3 +249,4 @@ class Review:
     refuses: tuple[str, ...] = ()
     lint: str = "report"
     released: tuple[str, ...] = ()
+    data_checks: tuple[DataCheck, ...] = ()

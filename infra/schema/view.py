@@ -178,9 +178,21 @@ def reviewed(found: Review) -> str:
         f"{each.level}: {each.revision} {each.rule}: {each.message}" for each in told[:_BRIEF]
     ]
     lines += [f"and {len(told) - _BRIEF} more findings"] if len(told) > _BRIEF else []
+    lines += _rows(found)
     lines += [f"up refuses: {why}" for why in found.refuses]
     lines += _rehearsed(found.rehearsal) if found.rehearsal else []
     return "\n".join(filter(None, lines))
+
+
+def _rows(found: Review) -> list[str]:
+    """Say of statements that depend on rows what is known, where no finding says it."""
+    told = [
+        f"rows: {each.revision} {'downgrade ' * each.undo}{each.relation}: {each.text}"
+        for each in found.data_checks
+        if each.outcome in {"holds", "rehearsed"}
+    ]
+    more = len(told) - _BRIEF
+    return told[:_BRIEF] + ([f"and {more} more answers of the rows"] if more > 0 else [])
 
 
 def findings(found: Sequence[Finding]) -> str:
@@ -216,7 +228,9 @@ def rehearsal(seen: Rehearsal) -> str:
 def _rehearsed(seen: Rehearsal) -> list[str]:
     """Say in a few lines how a rehearsal went."""
     taken = sum(step.seconds for step in seen.steps)
-    lines = [f"rehearsed in {taken:.1f} s on {seen.base}"]
+    made = [number for number in seen.generated.values() if number]
+    over = f", over {sum(made):,} made-up rows in {len(made)} of its tables" if made else ""
+    lines = [f"rehearsed in {taken:.1f} s on {seen.base}{over}"]
     for step in seen.steps:
         tables = [f"writes {each.relation} anew" for each in step.rewritten]
         if tables:

@@ -310,8 +310,13 @@ _SCHEMA_WORDS = {
     "empty takes the commit that the ledger knows",
     "rehearse": "Whether previews run what is pending on a throwaway server first; empty takes "
     "what the environment says",
-    "rehearse_rows": "How many made-up rows a rehearsal puts into each table at the most",
+    "rehearse_rows": "How many made-up rows a rehearsal puts into each table at the most; -1 for "
+    "as many as the live one has, up to 1000, where statistics show rows",
     "rehearse_timeout": "How long a rehearsal may take",
+    "dataChecks": "Whether reviews ask the live rows, read-only, what statements depend on; else "
+    "statistics answer",
+    "dataCheckTimeout": "How long one question about the live rows may take",
+    "dataChecksTimeout": "How long all questions about the live rows may take",
 }
 _SCHEMA_PRESETS = {
     "downgrade": {"dev": "refuse", "preview": "allow", "prod": "refuse"},
@@ -340,6 +345,7 @@ _SCHEMA = (
             name=name,
             type=_SCHEMA_TYPES.get(name, "string"),
             span=(0, options.MOST_ROWS),
+            beside=-1 if name == "rehearse_rows" else None,
             default="" if name in _SCHEMA_PRESETS else default,
             description=_SCHEMA_WORDS[name],
             section="schema",

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _PAGE = re.compile(r"<[^>]*>")
 
 
-def _printed(found: Review, *, width: int = 200, **more: bool) -> str:
+def _printed(found: Review, *, width: int = 220, **more: bool) -> str:
     console = Console(file=io.StringIO(), width=width, **more)  # type: ignore[arg-type]
     report.terminal(found, console=console)
     assert isinstance(console.file, io.StringIO)

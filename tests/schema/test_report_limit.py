@@ -77,7 +77,7 @@ def test_what_fits_is_whole() -> None:
     """Nothing is cut, and nothing is said of it, where there is room."""
     text = report.markdown(reviews.full())
     assert "Cut to fit" not in text
-    assert text.count("<details") == 10
+    assert text.count("<details") == 11
     _checked(text, report.LIMIT)
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from infra.schema.linting.trees import Name
     from infra.schema.model import History, Live
 
-__all__ = ["Gone", "Made", "Moment", "follow"]
+__all__ = ["Gone", "Made", "Moment", "follow", "relations", "schemas", "search_path"]
 
 _KINDS = ("table ", "foreign table ", "view ", "materialized view ", "type ", "domain ")
 _PUBLIC = ("public",)
@@ -86,9 +86,9 @@ def follow(
 
 class _State:
     def __init__(self, live: Live | None, history: History) -> None:
-        self._path = self._home = _path(history, live)
+        self._path = self._home = search_path(history, live)
         self._role = live.role if live else ""
-        self._used = _there(live)
+        self._used = relations(live)
         self._made: set[Name] = set()
         self._schemas: set[str] = set()
         self._used_schemas = {name for name, _ in self._used}
@@ -116,7 +116,7 @@ class _State:
         for kind, fields in statement.nodes:
             path = trees.setting(kind, fields, "search_path")
             if path is not None:
-                self._path = _schemas(path, self._role) or self._home
+                self._path = schemas(path, self._role) or self._home
             found = effects.of(kind, fields)
             made = [self._placed(name) for name in found.made]
             lenient = bool(fields.get("if_not_exists"))
@@ -195,23 +195,24 @@ class _State:
         return made
 
 
-def _path(history: History, live: Live | None) -> tuple[str, ...]:
+def search_path(history: History, live: Live | None) -> tuple[str, ...]:
     """Give the schemas in which names are looked for, in order; the first that is there first."""
     if live is not None and live.search_path:
-        path = _schemas(trees.listed(live.search_path), live.role)
+        path = schemas(trees.listed(live.search_path), live.role)
         return tuple(dict.fromkeys(([live.schema] if live.schema else []) + list(path)))
     path = ()
     for statement in history.prologue:
         for kind, fields in trees.parse(statement)[0]:
             path = trees.setting(kind, fields, "search_path") or path
-    return _schemas(path, "") or _PUBLIC
+    return schemas(path, "") or _PUBLIC
 
 
-def _schemas(path: Iterable[str], role: str) -> tuple[str, ...]:
+def schemas(path: Iterable[str], role: str) -> tuple[str, ...]:
+    """Name the schemas of a search_path; "$user" stands for the role's own."""
     return tuple(filter(None, (role if name == "$user" else name for name in path)))
 
 
-def _there(live: Live | None) -> set[Name]:
+def relations(live: Live | None) -> set[Name]:
     """List what the database has."""
     found = set()
     for name in live.catalog.objects if live and live.catalog else ():

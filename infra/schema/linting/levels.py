@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["OWN", "RULES", "SQUAWK", "Rule", "included", "known", "level", "rule_named"]
+__all__ = ["DATA", "OWN", "RULES", "SQUAWK", "Rule", "included", "known", "level", "rule_named"]
 
 Level = Literal["error", "warning", "note", "off"]
 
@@ -160,12 +160,20 @@ OWN: Mapping[str, Rule] = {
     "owner-unknown": Rule(level="error", why="the server has no role that is to own something"),
     "downgrade-loses-data": Rule(level="note", why="what goes when the revision is taken back"),
     "no-way-back": Rule(level="warning", why="the revision can't be taken back"),
+    "rows-violate": Rule(level="error", why="rows that are there make it fail"),
+    "rows-may-violate": Rule(level="warning", why="statistics say that rows make it fail"),
+    "rows-not-checked": Rule(level="warning", why="whether rows make it fail is not known"),
+    "made-up-rows-fail": Rule(level="warning", why="a revision fails over made-up rows alone"),
+    "downgrade-rows-violate": Rule(level="warning", why="rows that are there stop the downgrade"),
     "not-linted": Rule(level="note", why="SQL that can't be looked at, and why"),
     "unused-suppression": Rule(level="warning", why="lint_ignore names what is not found"),
     "suppression-without-reason": Rule(level="error", why="lint_ignore gives no reason"),
     "unknown-rule": Rule(level="warning", why="lint_levels names a rule that nobody knows"),
 }
 """The rules that are our own."""
+
+DATA = frozenset(rule for rule in OWN if "rows-" in rule)
+"""Those about the rows of the database: another database has others."""
 
 RULES: Mapping[str, Rule] = {**SQUAWK, **OWN}
 

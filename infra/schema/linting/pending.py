@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from infra.schema.model import Plan, Script, Step
     from infra.schema.review import Rehearsal
 
-__all__ = ["Pending", "Statement", "read"]
+__all__ = ["Pending", "Statement", "pieces", "read", "statements"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,13 +74,13 @@ def read(plan: Plan, old: Iterable[str], rehearsal: Rehearsal | None) -> tuple[P
     for step in plan.steps:
         if step.direction == "down":
             continue
-        pieces, unknown = _pieces(step, rehearsal)
-        statements = tuple(_statements(step.revision, pieces, before))
-        before += len(statements)
+        texts, unknown = pieces(step, rehearsal)
+        found = tuple(statements(step.revision, texts, before))
+        before += len(found)
         pending.append(
             Pending(
                 step=step,
-                statements=statements,
+                statements=found,
                 unknown=unknown,
                 history=step.revision in known,
             )
@@ -88,7 +88,7 @@ def read(plan: Plan, old: Iterable[str], rehearsal: Rehearsal | None) -> tuple[P
     return tuple(pending)
 
 
-def _pieces(step: Step, rehearsal: Rehearsal | None) -> tuple[list[tuple[str, bool]], str]:
+def pieces(step: Step, rehearsal: Rehearsal | None) -> tuple[list[tuple[str, bool]], str]:
     """Give the texts of a step, whether each commits by itself, and why that is not all."""
     script = step.script
     if not script.live or script.own.parts:  # `apply: online` alone keeps the rendered SQL beside
@@ -109,9 +109,10 @@ def _rendered(script: Script) -> Iterator[tuple[str, bool]]:
             yield text, part.autocommit
 
 
-def _statements(
+def statements(
     revision: str, texts: Iterable[tuple[str, bool]], before: int
 ) -> Iterator[Statement]:
+    """Parse the statements of texts; `before` is the number of those that come before them."""
     number = before
     for text, autocommit in texts:
         for sql in _split(text):

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from infra.schema.linting.trees import Name
     from infra.schema.model import Live
 
-__all__ = ["only_parent", "proven", "unknown_before"]
+__all__ = ["filled", "only_parent", "proven", "unknown_before"]
 
 _ROUTINES = {
     "OBJECT_AGGREGATE": ("aggregate ",),
@@ -126,6 +126,12 @@ def _named_alike(objects: Iterable[str], kinds: tuple[str, ...]) -> Iterator[str
         read = Sentence(name.removeprefix(kind)).name() if kind else None
         if read is not None:
             yield read.key[-1]
+
+
+def filled(constraint: str) -> frozenset[str]:
+    """Give the columns that are not NULL by a check, as PostgreSQL writes it: "CHECK (...)"."""
+    kind, _, expression = constraint.partition("CHECK ")
+    return frozenset() if kind else frozenset(_filled(_parsed(expression)))
 
 
 def _parsed(expression: str) -> Mapping[str, Any] | None:

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
     from infra.schema.rehearsing.statistics import Column, Statistics
 
-__all__ = ["Filling"]
+__all__ = ["NULLS", "Filling"]
 
 # ruff: noqa: S608 - a statement without parameters: every name and value in it is quoted
 
 _NUMBER = "(g.i - 1)"  # of the row, from 0
-_NULLS = 0.1  # where nobody knows
+NULLS = 0.1
+"""Share of nulls where nobody knows."""
 _SPARE = 3  # rows that are tried for each that is wanted, where checks sort them out
 _SERIAL = "nextval("
 _PRIME = 7919  # scatters the values that recur
@@ -29,13 +30,17 @@ _PRIME = 7919  # scatters the values that recur
 class Filling:
     """Knows types and statistics, and writes statements."""
 
-    def __init__(self, types: Mapping[str, Mapping[str, Any]], found: Statistics) -> None:
+    def __init__(
+        self, types: Mapping[str, Mapping[str, Any]], found: Statistics, *, nulls: float = NULLS
+    ) -> None:
         """Know them.
 
         Args:
             types: The database's types by oid.
             found: What is known of the live rows.
+            nulls: Share of nulls of a column without statistics.
         """
+        self._nulls = nulls
         self._values = Values(types)
         # Of a parent of others, what counts their rows too comes last.
         self._columns = {(c.schema, c.table, c.name): c for c in found.columns}
@@ -80,7 +85,7 @@ class Filling:
     def nulls(self, table: Mapping[str, Any], column: Mapping[str, Any]) -> float:
         """Give the share of nulls."""
         known = self._known(table, column)
-        return known.nulls if known else _NULLS
+        return known.nulls if known else self._nulls
 
     def distinct(self, table: Mapping[str, Any], column: Mapping[str, Any], rows: int) -> int:
         """Give how many different values a column has."""

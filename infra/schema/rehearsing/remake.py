@@ -29,7 +29,7 @@ from infra.schema.statements.sql import identifier
 from infra.servers import leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from infra.schema.model import History
@@ -112,6 +112,7 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
     folder: Path,
     variable: str,
     generate: int = 0,
+    deletes: Sequence[str] = (),
     limit: Limit | None = None,
 ) -> Remade:
     """Make a database like the live one; there, catalogs are read and nothing else is done.
@@ -127,7 +128,9 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
         url: The live database's.
         folder: The Alembic directory, for revisions that run live.
         variable: The environment variable that its env.py reads its URL from.
-        generate: How many rows to make up in each table at most; none for 0.
+        generate: How many rows to make up in each table at most; none for 0, see `rows.generate`
+            for -1.
+        deletes: Statements that take those of them out that the live rows have none of.
         limit: How long it may take; None for any time.
 
     Raises:
@@ -160,7 +163,7 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
             made = replace(made, base=base)
             notes = [f"pg_dump did not read the live schema: {why}. The files made it.", *notes]
     made_up = limit.run(
-        _generated(server, seen, history, there, generate), "while rows were made up"
+        _generated(server, seen, history, there, generate, deletes), "while rows were made up"
     )
     unfilled = limit.run(_finish(server, seen), "while materialized views were filled")
     notes += [*_differences(history, there, made), *made_up.notes, *unfilled]
@@ -290,20 +293,27 @@ async def _fill(
 
 
 async def _generated(
-    server: Throwaway, seen: _Seen, history: History, there: Live, generate: int
+    server: Throwaway,
+    seen: _Seen,
+    history: History,
+    there: Live,
+    generate: int,
+    deletes: Sequence[str],
 ) -> Generated:
     """Make up rows where they are wanted."""
-    if generate <= 0:
+    if generate == 0:
         return Generated()
     connection = await surroundings.connect(server, seen.around.name)
     try:
-        return await rows.generate(
+        made = await rows.generate(
             connection,
             seen.scope,
             seen.statistics,
             generate,
             left_out=(history.version_schema or there.schema, history.version_table),
         )
+        await rows.fit(connection, made, deletes, there.search_path)
+        return made
     finally:
         await connection.close()
 

@@ -8,22 +8,25 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.schema.options import USUAL_ROWS
 from infra.schema.rehearsing import surroundings
-from infra.schema.rehearsing.filling import Filling
+from infra.schema.rehearsing.filling import NULLS, Filling
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from infra.schema.rehearsing.statistics import Statistics
 
-__all__ = ["Generated", "generate"]
+__all__ = ["Generated", "fit", "generate"]
 
 _QUERY = Path(__file__).with_suffix(".sql")
 _SECONDS = 60.0
+_USUAL_SECONDS = 20.0  # nobody has asked for these rows, and a preview waits for them
 _LEAST = 0.2  # seconds that a table is tried for at all
 _FEWER = 20
 _BYTES = 256 * 1024**2  # of a table
@@ -40,6 +43,12 @@ SET enable_nestloop = off;
 SET jit = off;
 SET maintenance_work_mem = '512MB';
 """
+
+_FIT = """
+SET LOCAL session_replication_role = replica; SET LOCAL row_security = off;
+SET LOCAL statement_timeout = '10s'
+"""
+_SEARCH = "SELECT pg_catalog.set_config('search_path', $1, true)"
 
 _PUT_OFF = """
 UPDATE pg_index SET indisready = false, indisvalid = false
@@ -67,7 +76,7 @@ async def generate(
     most: int,
     *,
     left_out: tuple[str, str],
-    seconds: float = _SECONDS,
+    seconds: float = 0.0,
 ) -> Generated:
     """Fill the tables of a database that was remade.
 
@@ -75,20 +84,25 @@ async def generate(
         connection: A superuser's, on the throwaway server.
         schemas: Bare names of those to fill.
         found: How many rows the live tables have, and of what kind.
-        most: Rows that a table gets at most; as many where nobody knows how many it has.
+        most: Rows that a table gets at most; as many where nobody knows how many it has. Below 0,
+            up to `USUAL_ROWS` where the live one is known to have rows, and none elsewhere.
         left_out: Schema and name of a table to leave as it is.
-        seconds: How long it may take altogether.
+        seconds: How long it may take altogether; 0 for a minute, or a third of it by default rows.
     """
     await connection.execute(_SESSION)
     known = json.loads(
         await connection.fetchval(_QUERY.read_text(encoding="utf-8"), list(schemas), *left_out)
     )
-    filling = Filling(known["types"] or {}, found)
+    usual = most < 0
+    seconds = seconds or (_USUAL_SECONDS if usual else _SECONDS)
+    filling = Filling(known["types"] or {}, found, nulls=0.0 if usual else NULLS)
     done = Generated()
     counts: dict[int, int] = {}
     deadline = time.monotonic() + seconds
     for table in _parents_first(known["tables"] or []):
         wanted = _wanted(found.rows.get(table["label"]), most)
+        if not wanted:
+            continue
         wanted = min(wanted, max(1, _BYTES // filling.width(table)))
         try:
             made = await _fill(connection, filling, table, wanted, counts, deadline)
@@ -104,11 +118,39 @@ async def generate(
     return done
 
 
+async def fit(connection: Any, made: Generated, deletes: Sequence[str], search_path: str) -> None:
+    """Take out made-up rows that violate what no live row does; their values are nobody's.
+
+    Args:
+        connection: A superuser's, on the throwaway server.
+        made: What was made up; its numbers are brought up to date.
+        deletes: Statements; one that can't run takes out nothing.
+        search_path: Where their names are looked for.
+    """
+    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+
+    if not made.rows or not deletes:
+        return
+    for statement in dict.fromkeys(deletes):
+        with suppress(asyncpg.PostgresError):
+            async with connection.transaction():
+                await connection.execute(_FIT)
+                await connection.execute(_SEARCH, search_path)
+                await connection.execute(statement)
+    for label in list(made.rows):
+        made.rows[label] = await connection.fetchval(f"SELECT count(*) FROM {label}")  # noqa: S608
+        if not made.rows[label]:
+            del made.rows[label]
+            made.notes.append(f"no made-up row of {label} satisfies what the live rows do")
+
+
 class _UnfilledError(Exception):
     """Why a table stays empty, as the end of a sentence."""
 
 
 def _wanted(live: int | None, most: int) -> int:
+    if most < 0:
+        return min(live or 0, USUAL_ROWS)
     return min(live, most) if live else most
 
 

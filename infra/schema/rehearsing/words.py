@@ -13,18 +13,22 @@ if TYPE_CHECKING:
     from infra.schema.model import Plan
     from infra.schema.running.failures import Reason
 
-__all__ = ["failed", "unreturned"]
+__all__ = ["failed", "refused", "unreturned"]
 
+_NULL = "23502"  # not_null_violation
 _UNTOUCHED = "The live database was read, and nothing in it was changed."
 
 
-def failed(exc: MigrationError, plan: Plan, timeout: str) -> tuple[str, str]:
+def failed(
+    exc: MigrationError, plan: Plan, timeout: str, *, made_up: bool = False
+) -> tuple[str, str]:
     """Word that a step failed, on the throwaway server alone: the whole, and why in a line.
 
     Args:
         exc: What `apply` raised there.
         plan: What was rehearsed.
         timeout: How long the whole may take, as the stack says it.
+        made_up: Whether it ran over made-up rows.
     """
     names = {step.revision: step.message for step in plan.steps}
     message = names.get(exc.revision, "")
@@ -42,8 +46,26 @@ def failed(exc: MigrationError, plan: Plan, timeout: str) -> tuple[str, str]:
     direction = next((s.direction for s in plan.steps if s.revision == exc.revision), "up")
     what = "revision" if direction == "up" else "the downgrade of revision"
     lines = [f"The rehearsal failed in {what} {name}{_where(reason)}", *_said(reason)]
+    if made_up:
+        lines.append("It ran over made-up rows, of which as many are NULL as of the live ones.")
     lines.append(f"{_UNTOUCHED} Mend the revision, and look at a new preview.")
     return "\n".join(lines), _said(reason)[0]
+
+
+def refused(exc: MigrationError, plan: Plan) -> str:
+    """Word in a line what failed over made-up rows; empty where that is no fault of their values.
+
+    As many of them are NULL as of the live ones: where a NULL is refused, the live ones fail too.
+    """
+    reason = _reason(exc)
+    if isinstance(exc, LateError) or (reason is not None and reason.sqlstate == _NULL):
+        return ""
+    direction = next((s.direction for s in plan.steps if s.revision == exc.revision), "up")
+    what = "revision" if direction == "up" else "the downgrade of revision"
+    if reason is None:
+        return f"{what} {exc.revision} failed over made-up rows: {str(exc).splitlines()[0]}"
+    where = _where(reason).rstrip(".")
+    return f"{what} {exc.revision} failed over made-up rows{where}: {_said(reason)[0]}"
 
 
 def unreturned(exc: MigrationError, plan: Plan) -> str:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from infra.schema import view
 from infra.schema.model import Plan
-from infra.schema.reporting import compared, details, drawing, erd, returning, rows, words
+from infra.schema.reporting import (
+    compared,
+    coverage,
+    data_checks,
+    details,
+    drawing,
+    erd,
+    returning,
+    rows,
+    words,
+)
 from infra.schema.reporting.content import Drawing, Report, Said, Section
 from infra.schema.reporting.verdict import SIGNS, verdict
 
@@ -28,7 +38,8 @@ def report(review: Review) -> Report:
     table = _table(review)
     mood, line, reasons = verdict(review, table)
     plan = review.plan
-    failed = review.rehearsal is not None and bool(review.rehearsal.failure)
+    failed = bool(review.rehearsal and review.rehearsal.failure)
+    failed = failed or bool(data_checks.violations(review))
     return Report(
         stack=words.line(review.stack),
         sign=SIGNS[mood],
@@ -87,6 +98,7 @@ def _sections(
         details.reasons(reasons) if long else None,
         details.failure(review),
         details.findings(review),
+        data_checks.data_checks(review),
     ]
     if plan:
         refused = bool(review.refuses) or bool(rehearsal and rehearsal.failure)
@@ -94,6 +106,7 @@ def _sections(
         found += [
             details.sql(told, seen),
             details.locks(told, seen),
+            coverage.unrehearsed(review, told),
             returning.way_back(told, seen, table, refused=refused),
             details.drift(plan),
             details.models(rehearsal),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import TYPE_CHECKING
 
 from infra.schema import catalog
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["drift", "failure", "findings", "locks", "models", "notes", "sql", "written"]
 
+_VALUES = "\n-- with "  # what was sent beside a statement stands behind it
+_ALIKE = 3
 _RECORDED = (
     "Runs live: {why}. This is what the rehearsal recorded; what runs on the real database may"
     " differ, and is not promised."
@@ -127,12 +130,25 @@ def _of_step(step: Step, ran: Rehearsed | None) -> Iterator[Block]:
             yield Said(text=f"Runs live: {why}. No SQL is known in advance.")
             return
         yield Said(text=_RECORDED.format(why=why.rstrip(".")))
-        for number, each in enumerate(sent, 1):
-            yield written(each.sql, f"statement {number}{_took(each)} (recorded)")
+        yield from _recorded(sent)
         return
     if not step.script.statements:
         yield Said(text="No SQL: it only moves the version.")
     yield from _statements(step.script, sent)
+
+
+def _recorded(sent: tuple[Sent, ...]) -> Iterator[Block]:
+    """Show what was sent; of one statement that is sent for each row only the first ones."""
+    numbered = enumerate(sent, 1)
+    for _, group in itertools.groupby(numbered, lambda each: each[1].sql.partition(_VALUES)[0]):
+        alike = list(group)
+        shown = alike[:_ALIKE] if len(alike) > _ALIKE + 1 else alike
+        for number, each in shown:
+            yield written(each.sql, f"statement {number}{_took(each)} (recorded)")
+        more = [each for _, each in alike[len(shown) :]]
+        if more:
+            taken = words.seconds(sum(each.seconds for each in more))
+            yield Said(text=f"The same {len(more):,} times more with other values, {taken}.")
 
 
 def _statements(script: Script, sent: tuple[Sent, ...]) -> Iterator[Block]:

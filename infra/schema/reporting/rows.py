@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from infra.schema.reporting import words
+from infra.schema.reporting import coverage, data_checks, words
 from infra.schema.reporting.content import Cell, Row
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def table(review: Review) -> tuple[Row, ...]:
     if review.plan is None:
         return ()
     losing = {each.revision: each for each in review.findings if each.rule == LOSES_DATA}
-    return tuple(_row(step, review.rehearsal, losing) for step in review.plan.steps)
+    return tuple(_row(step, review, losing) for step in review.plan.steps)
 
 
 def alarming(row: Row) -> bool:
@@ -77,7 +78,8 @@ def alarming(row: Row) -> bool:
     return any(cell.tone == "bad" for cell in (row.locks, row.destroys, row.time))
 
 
-def _row(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding]) -> Row:
+def _row(step: Step, review: Review, losing: Mapping[str, Finding]) -> Row:
+    rehearsal = review.rehearsal
     ran = rehearsal.step(step.revision) if rehearsal else None
     marks = (
         "takes back" if step.direction == "down" else "",
@@ -92,7 +94,7 @@ def _row(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding])
         locks=_locks(step, ran, rehearsal.rows if rehearsal else {}),
         destroys=_destroys(step, rehearsal),
         time=_time(ran, rehearsal),
-        back=_back(step, rehearsal, losing),
+        back=_back(step, review, losing),
     )
 
 
@@ -148,19 +150,25 @@ def _time(ran: Rehearsed | None, rehearsal: Rehearsal | None) -> Cell:
         return Cell(lines=("not reached",), tone="bad")
     if ran.failure:
         return Cell(lines=("fails",), tone="bad")
-    return Cell(lines=(words.seconds(ran.seconds),))
+    over = coverage.over(ran, rehearsal)
+    return Cell(lines=tuple(filter(None, (words.seconds(ran.seconds), over))))
 
 
-def _back(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding]) -> Cell:
+def _back(  # noqa: PLR0911 - one for each thing that a person may count on
+    step: Step, review: Review, losing: Mapping[str, Finding]
+) -> Cell:
     """Say what a person can count on who wants to undo this."""
+    rehearsal = review.rehearsal
     if step.direction == "down":
         lost = destroyed(step, rehearsal)
         said = "apply it again" + ("; the data is gone" if lost else "")
         return Cell(lines=(said,), tone="bad" if lost else "")
     if step.undo.absent:
         return Cell(lines=("none",), tone="bad")
+    if data_checks.refused_back(review, step.revision) is not None:
+        return Cell(lines=("fails over the live rows",), tone="bad")
     went = next((each for each in _back_of(rehearsal) if each.revision == step.revision), None)
-    tried = _tried(step, went)
+    tried = _tried(step, went, rehearsal)
     if went and rehearsal and rehearsal.returned and not went.failure:
         if _idle(step):
             return _NOTHING
@@ -173,9 +181,12 @@ def _back(step: Step, rehearsal: Rehearsal | None, losing: Mapping[str, Finding]
     return tried
 
 
-def _tried(step: Step, went: Rehearsed | None) -> Cell:
-    if went is not None:
-        return Cell(lines=("fails",), tone="bad") if went.failure else _REHEARSED
+def _tried(step: Step, went: Rehearsed | None, rehearsal: Rehearsal | None) -> Cell:
+    if went is not None and rehearsal is not None:
+        if went.failure:
+            return Cell(lines=("fails",), tone="bad")
+        over = coverage.over(went, rehearsal)
+        return replace(_REHEARSED, lines=(*_REHEARSED.lines, *filter(None, (over,))))
     if step.undo.live:
         return Cell(lines=("runs live, not rehearsed",))
     return _NOTHING if _idle(step) else Cell(lines=("available, not rehearsed",))

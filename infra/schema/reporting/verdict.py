@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from infra.schema import view
-from infra.schema.reporting import rows, words
+from infra.schema.reporting import coverage, data_checks, rows, words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +30,11 @@ def verdict(review: Review, table: tuple[Row, ...]) -> tuple[Mood, str, tuple[st
     if review.unplanned or plan is None:
         why = review.unplanned or "no plan was made"
         return "unknown", words.cut(f"{view.BLIND}: {why}", _WIDTH), _lines(why)
+    violated = data_checks.violations(review)
+    if violated:
+        said = f"fails over the rows that are there: {words.cut(violated[0], _WIDTH)}"
+        said += f" (and {len(violated) - 1:,} more)" if len(violated) > 1 else ""
+        return "stop", said, (*review.refuses, *violated[1:], *_for_whom(review, plan))
     if rehearsal and rehearsal.failure:
         return "stop", _failed(plan, rehearsal), (*review.refuses, *_before(review))
     if review.refuses:
@@ -77,7 +82,7 @@ def _ready(review: Review, plan: Plan, table: tuple[Row, ...]) -> str:
 
 
 def _back(table: tuple[Row, ...]) -> str:
-    rehearsed = all("rehearsed" in row.back.lines for row in table)
+    rehearsed = all("rehearsed" in row.back.lines and row.back.tone != "bad" for row in table)
     losing = sum("loses data" in row.back.lines for row in table)
     said = "way back for all" if rehearsed else "way back not rehearsed for all"
     return f"{said}, which loses data in {losing:,}" if losing else said
@@ -115,10 +120,9 @@ def _count(review: Review, plan: Plan) -> str:
 
 def _time(review: Review, rehearsal: Rehearsal) -> str:
     """Say how long what is new took, and that the real tables have rows where these had none."""
-    without = any(rehearsal.rows.values()) and not any(rehearsal.generated.values())
     new = [step for step in rehearsal.steps if step.revision not in review.released]
     taken = words.seconds(sum(step.seconds for step in new or rehearsal.steps))
-    return f"about {taken} in rehearsal{' without rows' if without else ''}"
+    return f"about {taken} in rehearsal {coverage.total(rehearsal)}".rstrip()
 
 
 def _reasons(review: Review, plan: Plan, table: tuple[Row, ...]) -> Iterator[str]:

@@ -58,6 +58,39 @@ class Sentence:
         """The whole statement in one line."""
         return " ".join(self._sql.split())
 
+    @property
+    def source(self) -> str:
+        """What is left, as it is written; comments at both ends are left out."""
+        pieces = self._pieces[self._place :]
+        return self._sql[pieces[0].start : pieces[-1].end] if pieces else ""
+
+    def before(self, *words: str) -> Sentence:
+        """Give what is left up to the next of these words outside of parentheses."""
+        rest = self.copy()
+        if not rest.past(*words):
+            return rest
+        return Sentence(self._sql, self._pieces[self._place : self._place + rest.read - 1])
+
+    def outermost(self, mark: str) -> Sentence:
+        """Give what comes before the last place of some marks outside of parentheses.
+
+        Nothing where they stand nowhere there.
+        """
+        depth, found = 0, self._place
+        for place in range(self._place, len(self._pieces)):
+            token = self._pieces[place]
+            if token.kind != "mark":
+                continue
+            depth += {"(": 1, "[": 1, ")": -1, "]": -1}.get(token.value, 0)
+            if not depth and self._stands(place, mark):
+                found = place
+        return Sentence(self._sql, self._pieces[self._place : found])
+
+    @property
+    def read(self) -> int:
+        """How many of its tokens have been read."""
+        return self._place
+
     def take(self, *words: str) -> bool:
         """Go past these words or marks if they come next, all of them."""
         found = self._stands(self._place, words)

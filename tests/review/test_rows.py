@@ -1,0 +1,153 @@
+"""Rows in a review: what live rows refuse stops, what they allow passes over made-up ones too."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.schema import report, view
+from infra.schema.errors import UnsoundError
+from tests.review.cases import Case
+from tests.review.making import stage
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from infra.schema.review import Review
+    from tests.conftest import PostgresServer
+
+pytestmark = [pytest.mark.long, pytest.mark.usefixtures("shared_server")]
+
+
+def _executed(*statements: str) -> str:
+    return "\n".join(f"op.execute({statement!r})" for statement in statements)
+
+
+def _reviewed(
+    server: PostgresServer, root: Path, *up: str, down: str = "", **chosen: str
+) -> Review:
+    """Review one revision over 20,000 clients without a note and 50,000 tasks that are due."""
+    case = Case(says="x", up=_executed(*up), down=_executed(down) if down else "pass")
+    with stage(case, server, root) as made:
+        return made.review(**chosen)
+
+
+def test_live_rows_without_a_value_stop_a_plan(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """The verdict and the preview say which rows, and a stack that refuses runs nothing."""
+    up = "op.execute('ALTER TABLE clients ALTER COLUMN note SET NOT NULL')"
+    with stage(Case(says="notes", up=up), postgres_server, tmp_path) as made:
+        found = made.review()
+        with pytest.raises(UnsoundError, match="has no note: this will fail"):
+            made.up(lint="refuse")
+        assert made.live.fetch("SELECT version_num FROM alembic_version") == [("1a",)]
+
+    said = "at least one of about 20,000 rows has no note: this will fail"
+    place = "fails over the rows that are there: revision 2b: public.clients: "
+    assert report.verdict(found).startswith(f"{place}{said}")
+    assert f"error: 2b rows-violate: public.clients: {said}" in view.reviewed(found)
+    assert found.rehearsal is not None
+    assert "(23502)" in found.rehearsal.failure
+
+
+def test_live_rows_stop_also_what_the_rehearsal_passes(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Without made-up rows a rehearsal finds nothing; the live rows still say that it fails."""
+    found = _reviewed(
+        postgres_server,
+        tmp_path,
+        "ALTER TABLE clients ADD CONSTRAINT low CHECK (vat < 100)",
+        rehearse_rows="0",
+    )
+
+    assert report.verdict(found).startswith(
+        "fails over the rows that are there: revision 2b: public.clients: at least one of about"
+        " 20,000 rows violates the check low: this will fail"
+    )
+
+
+def test_what_live_rows_satisfy_does_not_fail_over_made_up_ones(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """Made-up rows that no live row is like are taken out before, and the others stay."""
+    found = _reviewed(
+        postgres_server,
+        tmp_path,
+        "ALTER TABLE clients ADD CONSTRAINT named CHECK (name LIKE 'client %' OR id > 500)",
+        "ALTER TABLE clients ADD CONSTRAINT one UNIQUE (vat)",
+    )
+
+    assert found.rehearsal is not None
+    assert found.rehearsal.failure == ""
+    assert 0 < found.rehearsal.generated["public.clients"] <= 1000
+    assert {each.outcome for each in found.data_checks} == {"holds"}
+
+
+def test_a_backfill_that_leaves_nulls_fails_in_the_rehearsal(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """What an earlier statement changes is run over rows as often NULL as the live ones."""
+    half = "UPDATE clients SET note = '' WHERE id % 2 = 0"
+    set_ = "ALTER TABLE clients ALTER COLUMN note SET NOT NULL"
+    found = _reviewed(postgres_server, tmp_path, half, set_)
+
+    assert found.rehearsal is not None
+    assert "(23502)" in found.rehearsal.failure
+    assert "made-up rows, of which as many are NULL as of the live ones" in found.rehearsal.failure
+
+
+def test_a_backfill_that_fills_all_is_rehearsed_over_rows(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """The answer says that the rehearsal ran it, and over how many rows."""
+    found = _reviewed(
+        postgres_server,
+        tmp_path,
+        "UPDATE clients SET note = ''",
+        "ALTER TABLE clients ALTER COLUMN note SET NOT NULL",
+    )
+
+    (answer,) = found.data_checks
+    assert answer.outcome == "rehearsed"
+    assert answer.text.endswith("; the rehearsal ran it over 1,000 made-up rows")
+    assert "over 2,000 made-up rows in 2 of its tables" in view.reviewed(found)
+    assert "1,000 made-up rows" in report.markdown(found)
+
+
+def test_made_up_values_alone_stop_nothing(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """What fails over made-up values alone is a warning, and is rehearsed again without."""
+    found = _reviewed(
+        postgres_server,
+        tmp_path,
+        "UPDATE clients SET name = name || ' ' WHERE id = 1",
+        "ALTER TABLE clients ADD CONSTRAINT named CHECK (name LIKE 'client %')",
+    )
+
+    assert found.rehearsal is not None
+    assert found.rehearsal.failure == ""
+    assert "failed over made-up rows" in found.rehearsal.refused
+    assert ("warning", "made-up-rows-fail") in {(f.level, f.rule) for f in found.findings}
+    assert "without rows" in report.markdown(found)
+
+
+def test_a_downgrade_that_production_refuses_is_not_called_rehearsed(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """ADD COLUMN NOT NULL over rows fails, with made-up rows and without."""
+    for number, rows in enumerate(("-1", "0")):
+        root = tmp_path / str(number)
+        root.mkdir()
+        found = _reviewed(
+            postgres_server,
+            root,
+            "ALTER TABLE clients DROP COLUMN note",
+            down="ALTER TABLE clients ADD COLUMN note text NOT NULL",
+            rehearse_rows=rows,
+        )
+        text = report.markdown(found)
+        assert "**fails over the live rows**" in text
+        assert "way back for all" not in report.verdict(found)
+        assert "downgrade-rows-violate" in {each.rule for each in found.findings}
