@@ -45,6 +45,8 @@ def export(*, settings: Settings, endpoint: Endpoint, database: Database, schema
         "psql": psql,
         "readme": _readme(settings, endpoint, schema, psql),
     }
+    if endpoint.data_dir is not None:
+        exported["data_dir"] = endpoint.data_dir
     if database.auditor_url is not None:
         exported["auditor_url"] = database.auditor_url
     for name, value in exported.items():
@@ -55,7 +57,10 @@ def _readme(
     settings: Settings, endpoint: Endpoint, schema: Schema, psql: pulumi.Output[str]
 ) -> pulumi.Output[str]:
     stack = pulumi.get_stack()
-    known = pulumi.Output.all(
-        endpoint=endpoint.addresses, version=endpoint.version, revision=schema.revision, psql=psql
-    )
+    server = pulumi.Output.all(
+        endpoint=endpoint.addresses,
+        version=endpoint.version,
+        data_dir=pulumi.Output.from_input("") if endpoint.data_dir is None else endpoint.data_dir,
+    ).apply(lambda each: readme.Server(**each))
+    known = pulumi.Output.all(server=server, revision=schema.revision, psql=psql)
     return known.apply(lambda each: readme.write(settings, stack=stack, **each))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infra.settings.key import spelled
@@ -10,7 +11,7 @@ from infra.settings.key import spelled
 if TYPE_CHECKING:
     from infra.settings import Settings
 
-__all__ = ["write"]
+__all__ = ["Server", "write"]
 
 _UNPRINTABLE = re.compile(r"[\x00-\x1f\x7f]")
 _PURPOSES = {
@@ -21,21 +22,33 @@ _PURPOSES = {
 }
 
 
-def write(
-    settings: Settings, *, stack: str, endpoint: str, version: str, revision: str, psql: str
-) -> str:
+@dataclass(frozen=True, kw_only=True)
+class Server:
+    """What is said of a server.
+
+    Attributes:
+        endpoint: "HOST:PORT", or several with commas.
+        version: Its version; "" where it isn't known yet.
+        data_dir: Folder of the machine with the data; "" where they are elsewhere.
+    """
+
+    endpoint: str
+    version: str
+    data_dir: str = ""
+
+
+def write(settings: Settings, *, stack: str, server: Server, revision: str, psql: str) -> str:
     """Write the page.
 
     Args:
         settings: Of the stack; nothing secret is taken from them.
         stack: Its name.
-        endpoint: "HOST:PORT", or several with commas.
-        version: The server's version; "" where it isn't known yet.
+        server: Its server.
         revision: What the schema is at; "" for nothing.
         psql: The command that opens psql, without a password.
     """
     parts = (
-        _what(settings, endpoint=endpoint, version=version, revision=revision),
+        _what(settings, server, revision=revision),
         _connecting(settings, stack=stack, psql=psql),
         _rotation(settings, stack=stack),
         _end(settings, stack=stack),
@@ -43,12 +56,14 @@ def write(
     return "\n\n".join(parts) + "\n"
 
 
-def _what(settings: Settings, *, endpoint: str, version: str, revision: str) -> str:
+def _what(settings: Settings, server: Server, *, revision: str) -> str:
     reason = f"\n\nClients don't check the server's certificate: {_plain(settings.sslmode_reason)}"
     return (
         f"# {_code(settings.database)}\n\n"
-        f"PostgreSQL {version} at {_code(endpoint)}, target {_code(settings.target)}, environment"
-        f" {_code(settings.environment)}. The schema is at {_code(revision or 'base')}."
+        f"PostgreSQL {server.version} at {_code(server.endpoint)}, target"
+        f" {_code(settings.target)}, environment {_code(settings.environment)}."
+        f" The schema is at {_code(revision or 'base')}."
+        f"{f' The data is in {_code(server.data_dir)}.' if server.data_dir else ''}"
         f"{reason if settings.sslmode_reason else ''}"
     )
 

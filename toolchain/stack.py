@@ -298,6 +298,7 @@ class Stack:
             f"\nPostgreSQL {outputs['version']} is ready.\n"
             f"  endpoint   {outputs['endpoint']}, database {outputs['database']}\n"
             f"  revision   {outputs['revision'] or '(none)'}\n"
+            f"{_data_line(outputs)}"
             f"  its URL    make url{suffix}\n"
             f"  look       make psql{suffix}\n"
             f"  take down  make down{suffix}"
@@ -308,6 +309,11 @@ class Stack:
         self._copy.unlink(missing_ok=True)
         if not any(FOLDER.glob("Pulumi.*.yaml")):
             shutil.rmtree(FOLDER)
+
+
+def _data_line(outputs: dict[str, str]) -> str:
+    """Say where the data is, where that is a folder of this machine."""
+    return f"  data       {outputs['data_dir']}\n" if outputs.get("data_dir") else ""
 
 
 def _remove_torn_attributes() -> None:

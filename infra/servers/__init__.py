@@ -58,6 +58,7 @@ class Endpoint:
         major: Its major version, as far as it is known while the graph is declared.
         server: What the rest of the graph waits for.
         programs: Folder of this machine with psql; empty where the target brings none.
+        data_dir: Folder of this machine with the data; None where the target has it elsewhere.
         owned: Whether this stack made the cluster and takes it away, so that what is inside
             it dies with it and need not be deleted piece by piece.
         found: What was there already.
@@ -83,6 +84,7 @@ class Endpoint:
     major: int = 17
     server: pulumi.Resource
     programs: pulumi.Output[str]
+    data_dir: pulumi.Output[str] | None = None
     owned: bool
     found: Found = field(default_factory=Found)
     note: Callable[[Sequence[pulumi.Resource]], None] | None = None

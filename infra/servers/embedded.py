@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,19 +18,22 @@ from infra.errors import GroundworkError
 from infra.password import Password
 from infra.row import Row
 from infra.servers import Endpoint, ports, probe
-from infra.servers.local import trial, tuning
+from infra.servers.errors import ClusterError
+from infra.servers.local import moving, trial, tuning
 from infra.servers.local.account import server_account
 from infra.servers.local.binaries import Binaries, locate
 from infra.servers.local.cluster import FOLDER, SUPERUSER, Cluster
 from infra.servers.local.configuration import Configuration, written
 from infra.servers.local.contents import Contents, lost
-from infra.servers.local.mark import still_there
+from infra.servers.local.mark import Mark, still_there
 from infra.servers.local.service import Service, Wanted, login
 from infra.servers.ports import HOST
 from infra.servers.probe import ProbeError
+from infra.servers.stack_state import StackState
+from infra.settings.key import spelled
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from infra.servers.probe import Identity
     from infra.settings import Settings
@@ -38,15 +43,33 @@ __all__ = ["EmbeddedProvider", "EmbeddedServer", "provision"]
 _TYPE = "pulumi-python:dynamic/groundwork:EmbeddedServer"
 # Given by the program, and kept in the state; one of an earlier version lacks those with a default.
 _INPUTS = ("owner", "data_dir", "requested_bin_dir", "requested_port", "password")
-_LATER: dict[str, Any] = {"parameters": {}, "retain": False, "urn": ""}
+_LATER: dict[str, Any] = {
+    "parameters": {},
+    "retain": False,
+    "urn": "",
+    "requested_data_dir": "",
+    "claim": "",
+}
+# Of a server that stays, given back as inputs: so they are known in a preview of an update.
+_CLAIM_BYTES = 8
+_LASTING = ("host", "port", "user", "cluster", "version", "bin_dir")
 
 
 def provision(settings: Settings) -> Endpoint:
-    """Declare the embedded server and the password of its superuser."""
+    """Declare the embedded server and the password of its superuser.
+
+    Raises:
+        GroundworkError: The stack's state can't be read, or there is no place for a new server.
+    """
+    state = StackState.read()
+    recorded = state.outputs(_TYPE, "server")
+    data = moving.locate(settings, recorded, owner=_owner(), usual=default_data_dir)
     admin = Password("server-admin", version=settings.admin_password_version)
     server = EmbeddedServer(
         "server",
         settings=settings,
+        data=data,
+        recorded=recorded,
         password=admin.password,
         opts=pulumi.ResourceOptions(protect=settings.protect),
     )
@@ -69,7 +92,8 @@ def provision(settings: Settings) -> Endpoint:
         # Also where the data directory is kept: what is inside goes out of the state with the
         # server, and nothing in it is undone.
         owned=True,
-        found=lost(_data_dir(settings), _owner(), settings),
+        found=lost(data, (_owner(), str(recorded.get("owner", ""))), settings, state),
+        data_dir=server.data_dir,
         note=note,
     )
 
@@ -128,15 +152,28 @@ class EmbeddedServer(dynamic.Resource, module="groundwork", name="EmbeddedServer
         name: str,
         *,
         settings: Settings,
+        data: Path,
+        recorded: Mapping[str, Any],
         password: pulumi.Input[str],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
-        """Declare the server with what the stack's configuration says of it."""
-        outputs = ("host", "port", "user", "cluster", "version", "bin_dir", "status")
-        inputs: dict[str, Any] = dict.fromkeys(outputs)
+        """Declare the server.
+
+        Args:
+            name: Of the resource.
+            settings: Of the stack.
+            data: The data directory.
+            recorded: Outputs of the server that the stack's state has; empty without one.
+            password: Of the superuser.
+            opts: The engine's.
+        """
+        inputs: dict[str, Any] = {key: recorded.get(key) for key in _LASTING}
         inputs |= {
+            "status": None,
+            "claim": recorded.get("claim"),
             "owner": _owner(),
-            "data_dir": str(_data_dir(settings)),
+            "data_dir": str(data),
+            "requested_data_dir": settings.data_dir_as_set,
             "requested_bin_dir": settings.postgres_bin,
             "requested_port": settings.port,
             "password": password,
@@ -152,81 +189,127 @@ def _owner() -> str:
     return f"{pulumi.get_project()}/{pulumi.get_stack()}"
 
 
-def _data_dir(settings: Settings) -> Path:
-    return settings.data_dir or default_data_dir(_owner())
-
-
 def default_data_dir(owner: str) -> Path:
     """Place the data directory of a stack that does not name one.
 
     Outside the checkout, since the account that runs the server must reach it and a checkout
     may be in root's home; apart for each checkout, since two of them may have a stack `dev`.
+
+    Raises:
+        ClusterError: There is no home folder to place it in.
     """
     checkout = hashlib.sha256(str(Path.cwd()).encode()).hexdigest()[:8]
     name = f"{owner.replace('/', '-')}-{checkout}"
     if os.geteuid() == 0:
         return Path("/var/lib") / FOLDER / name
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / FOLDER / name
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if state.is_absolute():  # the specification says that a relative one is to be ignored
+        return state / FOLDER / name
+    try:
+        return Path.home() / ".local" / "state" / FOLDER / name
+    except RuntimeError as exc:
+        msg = (
+            "This user has no home folder, in which the data directory would be. Nothing was"
+            f" changed. Set {spelled('dataDir')} to a folder that can be written."
+        )
+        raise ClusterError(msg) from exc
 
 
 class EmbeddedProvider(Provider):
     """Brings a cluster of this machine to what the inputs say."""
 
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
+        """Keep of what the state says of the server what will be so after an update, too."""
+        unsure: tuple[str, ...] = ()
+        if news.get("cluster") is None or _is_gone(news):
+            unsure = _LASTING
+        elif olds and olds.get("requested_bin_dir") != news["requested_bin_dir"]:
+            unsure = ("version", "bin_dir")
+        news = {key: value for key, value in news.items() if key not in unsure}
+        port = news["requested_port"] or news.get("port")
+        if port:
+            news["port"] = int(port)
+        return dynamic.CheckResult(news, [])
+
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
-        """Look at the live server: one that is down is started, one that is gone is remade."""
+        """Look at the live server: one that is down is started, one that is gone is remade.
+
+        Raises:
+            ClusterError: The data directory is to be another one, and the server is not in it.
+        """
         probe.prepare()
-        olds = _LATER | olds
+        olds, news = _LATER | olds, _LATER | news
         if not known([news[key] for key in _INPUTS]):
             return dynamic.DiffResult(changes=True)
-        if news["data_dir"] != olds["data_dir"] or news["owner"] != olds["owner"]:
-            # The old one first: both may be meant for the same port.
-            return dynamic.DiffResult(
-                changes=True, replaces=["data_dir"], delete_before_replace=True
-            )
+        here = olds | {"data_dir": news["data_dir"]}
         with Row(news["urn"]) as row:
-            if _cluster(olds).identifier() != olds["cluster"]:
-                row.say(f"the cluster in {olds['data_dir']} is gone: a new one replaces it")
+            if news["data_dir"] != olds["data_dir"]:
+                places = (_cluster(each, also=news) for each in (olds, here))
+                moving.refuse_unless_moved(*places, identifier=olds["cluster"])
+                row.say(f"the data directory was moved from {olds['data_dir']}")
+            cluster = _cluster(here, also=news)
+            if cluster.identifier() != olds["cluster"]:
+                row.say(
+                    f"the cluster in {cluster.data} is gone: a new one replaces it (where it was"
+                    f" moved, say where it is now with {spelled('dataDir')})"
+                )
                 return dynamic.DiffResult(changes=True, replaces=["cluster"])
             same = all(news[key] == olds[key] for key in (*_INPUTS, "parameters", "retain"))
-            for matter in _matters(olds, news):
+            for matter in _matters(here, news):
                 row.say(matter)
                 same = False
         return dynamic.DiffResult(changes=not same)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        """Make the cluster, or take over the one that this stack made before, and start it."""
-        cluster = _cluster(props)
+        """Make the cluster, or take over the one that this stack made before, and start it.
+
+        Raises:
+            ClusterError: It is the one that the state has: it can't be replaced by another.
+        """
+        cluster, claim = _cluster({**props, "claim": ""}), secrets.token_hex(_CLAIM_BYTES)
         with Row(props["urn"]) as row:
             service = Service(cluster=cluster, binaries=_binaries(cluster, props), say=row.say)
             if cluster.exists:
-                outputs = _running(service, props, *service.bring(_wanted(props)))
-                cluster.note(still_there(cluster.mark, login(outputs["port"], props["password"])))
-                return dynamic.CreateResult(props["data_dir"], outputs)
+                _refuse_replacement(cluster, props)
+                found = service.bring(_wanted(props))
+                mark = still_there(cluster.mark, login(found[0], props["password"]))
+                cluster.note(replace(mark, claim=claim))
+                return dynamic.CreateResult(
+                    props["data_dir"], _running(service, props, *found, claim)
+                )
             if props["requested_port"]:
                 cluster.refuse_taken_port(int(props["requested_port"]))
             cluster.make(service.binaries, props["password"])
             try:
-                outputs = _running(service, props, *service.make(_wanted(props)))
+                found = service.make(_wanted(props))
+                cluster.note(Mark(owner=props["owner"], claim=claim))
             except GroundworkError:
                 with suppress(GroundworkError):  # the first failure is the one to tell
                     cluster.stop()
                     cluster.remove()
                 raise
-        return dynamic.CreateResult(props["data_dir"], outputs)
+        return dynamic.CreateResult(props["data_dir"], _running(service, props, *found, claim))
 
     def update(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """Start the server again where it is down, move it, change password and settings."""
-        cluster = _cluster(news)
+        olds, news = _LATER | olds, _LATER | news
+        claim = olds["claim"] or secrets.token_hex(_CLAIM_BYTES)
+        cluster = _cluster(olds | {"data_dir": news["data_dir"]}, also=news)
         wanted = _wanted(news, port=int(news["requested_port"] or olds["port"]))
         with Row(news["urn"]) as row:
             service = Service(cluster=cluster, binaries=_binaries(cluster, news), say=row.say)
+            if not cluster.exists:
+                msg = f"The cluster in {cluster.data} has just gone. Run the same command again."
+                raise ClusterError(msg)
             if wanted.port != cluster.postmaster.port():
                 cluster.refuse_taken_port(wanted.port)
             if news["requested_bin_dir"] != olds["requested_bin_dir"]:
                 cluster.stop()
-            found = service.bring(wanted, former=_wanted(_LATER | olds))
-        return dynamic.UpdateResult(_running(service, news, *found))
+            found = service.bring(wanted, former=_wanted(olds))
+            mark = cluster.mark
+            if (mark.owner, mark.claim) != (news["owner"], claim):
+                cluster.note(replace(mark, owner=news["owner"], claim=claim))
+        return dynamic.UpdateResult(_running(service, news, *found, claim))
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Report whether the server runs, and what its settings say; one that is gone is gone."""
@@ -236,16 +319,19 @@ class EmbeddedProvider(Provider):
         props = _LATER | props
         status = "running" if _is_up(props) else "stopped"
         found = {**props, "parameters": _configuration(props).on_disk(cluster.data)}
-        inputs = {key: found[key] for key in (*_INPUTS, *_LATER)}
+        inputs = {key: found[key] for key in (*_INPUTS, *_LATER, *_LASTING)}
         return dynamic.ReadResult(id_, {**found, "status": status}, inputs)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Stop the server and remove its data directory, unless that is to be kept.
 
-        A newer cluster that is there instead is left alone.
+        A newer cluster that is there instead is left alone, and so is one that another resource
+        has taken over.
         """
         cluster = _cluster(props)
         if cluster.identifier() != props["cluster"]:
+            return
+        if cluster.mark.claim and cluster.mark.claim != props.get("claim"):
             return
         cluster.stop()
         if not props.get("retain"):
@@ -255,9 +341,41 @@ class EmbeddedProvider(Provider):
             row.say(f"the server is stopped; its data directory is kept: {cluster.data}")
 
 
-def _cluster(props: dict[str, Any]) -> Cluster:
+def _cluster(props: dict[str, Any], *, also: dict[str, Any] | None = None) -> Cluster:
+    """Give the cluster of a state; its mark may bear the name that the stack has by now."""
     data = Path(props["data_dir"])
-    return Cluster(data=data, owner=props["owner"], account=server_account(data))
+    return Cluster(
+        data=data,
+        owner=props["owner"],
+        account=server_account(data),
+        claim=props.get("claim") or "",
+        former_owner=also["owner"] if also else "",
+    )
+
+
+def _is_gone(news: dict[str, Any]) -> bool:
+    """Tell whether there will be another cluster than the one that the state has."""
+    if not known(news["data_dir"]):
+        return True
+    with suppress(GroundworkError):
+        # The state's own word on whose it is: a replacement of a foreign one is refused later.
+        mark = Mark.read(Path(news["data_dir"]))
+        cluster = _cluster({**news, "owner": mark.owner})
+        return cluster.identifier() != str(news["cluster"])
+    return False
+
+
+def _refuse_replacement(cluster: Cluster, props: dict[str, Any]) -> None:
+    """Raise where the engine replaces a server that is there, which would end all that is in it."""
+    if props.get("cluster") != cluster.identifier():
+        return
+    msg = (
+        f"The server in {cluster.data} is there, and a replacement of it would have to lose what is"
+        " in it. Nothing was changed. Run the command without --replace; where the resource is"
+        f" tainted, first: pulumi state untaint '{props['urn']}'. For a server that is empty,"
+        " destroy the stack and bring it up again."
+    )
+    raise ClusterError(msg)
 
 
 def _binaries(cluster: Cluster, props: dict[str, Any]) -> Binaries:
@@ -312,11 +430,12 @@ def _restarting(olds: dict[str, Any], new: dict[str, str], before: dict[str, str
 
 
 def _running(
-    service: Service, props: dict[str, Any], port: int, identity: Identity
+    service: Service, props: dict[str, Any], port: int, identity: Identity, claim: str
 ) -> dict[str, Any]:
     """Give the outputs of a server that runs."""
     return {
-        **{key: props[key] for key in (*_INPUTS, *_LATER)},
+        **{key: (_LATER | props)[key] for key in (*_INPUTS, *_LATER)},
+        "claim": claim,
         "host": HOST,
         "port": port,
         "user": SUPERUSER,

@@ -7,13 +7,14 @@ import secrets
 import signal
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 from urllib.parse import quote
 
 from infra.servers import leftovers, probe
 from infra.servers.errors import ClusterError
+from infra.servers.local import owned_files
 from infra.servers.local.account import server_account
 from infra.servers.local.binaries import locate
 from infra.servers.local.cluster import SUPERUSER, Cluster
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Throwaway", "throwaway"]
 
+_LOG = "server.log"
 _TRIES = 5
 _START_SECONDS = 30
 _STOP_SECONDS = 30
@@ -163,7 +165,7 @@ def _launch(place: _Place, settings: tuple[str, ...]) -> subprocess.Popen[bytes]
     command = [place.programs.tool("postgres"), "-D", str(place.data), *chosen]
     account = place.account
     follow = [sys.executable, "-ISc", _FOLLOW, str(account.uid), str(account.gid)]
-    with (place.data / "server.log").open("wb") as log:
+    with _log(place.data) as log:
         return subprocess.Popen(
             [*follow, *command],
             stdin=subprocess.DEVNULL,
@@ -174,3 +176,14 @@ def _launch(place: _Place, settings: tuple[str, ...]) -> subprocess.Popen[bytes]
             umask=0o077,
             pass_fds=(place.lock,),
         )
+
+
+def _log(data: Path) -> IO[bytes]:
+    """Open a new log in a data directory, whose account may have put a link there."""
+    folder = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        with suppress(FileNotFoundError):  # of a try before
+            os.unlink(_LOG, dir_fd=folder)
+        return os.fdopen(owned_files.create(folder, _LOG), "wb")
+    finally:
+        os.close(folder)

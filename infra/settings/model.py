@@ -77,6 +77,8 @@ class Settings:
         wait_seconds: How long to wait for a server that does not answer yet.
         port: The server's TCP port; 0 takes a free one at creation and keeps it.
         data_dir: The data directory of the embedded server, absolute; None places it.
+        data_dir_as_set: The same as the stack's configuration has it: relative to the project,
+            or beginning with ~; "" for none.
         postgres_bin: Folder with the programs of PostgreSQL 17; empty finds or fetches them.
         parameters: More settings of postgresql.conf, for a server that this stack makes.
         image: The container's image, a reference or a digest.
@@ -105,6 +107,7 @@ class Settings:
     wait_seconds: int = 60
     port: int = 0
     data_dir: Path | None = None
+    data_dir_as_set: str = ""
     postgres_bin: str = ""
     parameters: Mapping[str, str] = field(default_factory=dict)
     image: str = "pgvector/pgvector:pg17"

@@ -114,6 +114,7 @@ def _settings(draft: Draft) -> Settings:
         wait_seconds=int(draft["waitSeconds"]),
         port=int(draft["port"]),
         data_dir=draft.path("dataDir"),
+        data_dir_as_set=draft["dataDir"],
         postgres_bin=draft["postgresBin"],
         parameters=parameters.parameters(draft),
         image=draft["image"],

@@ -78,6 +78,14 @@ class Project:
         stack_template.copy(folder)
         self.configure(dataDir=str(self.data))
 
+    def move(self, folder: Path) -> None:
+        """Move the whole to another folder, the backend with it; a server in it goes on."""
+        self.folder.rename(folder)
+        self.folder, self.data = folder, folder / "data"
+        self.migrations = folder / "migrations"
+        self._configuration = folder / "Pulumi.test.yaml"
+        self.environment["PULUMI_BACKEND_URL"] = (folder / "state").as_uri()
+
     @staticmethod
     def _copy(source: Path, target: Path) -> None:
         tracked = [path for path in source.rglob("*") if path.suffix != ".pyc" and path.is_file()]

@@ -39,8 +39,8 @@ class _Engine(mocks.Mocks):
             inputs |= {"host": "127.0.0.1", "port": 15432, "user": "postgres", "version": "17.4"}
         return f"{args.name}-id", inputs
 
-    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
-        return args.args, None
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]]]:
+        return {**args.args, "outputs": {}}, []  # of the stack's state: it has nothing yet
 
 
 def main(database: str, *more: str) -> None:

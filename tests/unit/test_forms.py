@@ -116,9 +116,8 @@ def test_psql_gets_a_line_that_any_shell_takes_as_one() -> None:
 
 def _page(project: SettingsProject, **given: str) -> str:
     settings = parse(given, root=project.folder)
-    return readme.write(
-        settings, stack="s", endpoint="h:1", version="17.4", revision="", psql="psql x"
-    )
+    server = readme.Server(endpoint="h:1", version="17.4", data_dir="/var/lib/it's here")
+    return readme.write(settings, stack="s", server=server, revision="", psql="psql x")
 
 
 def test_the_readme_says_what_destroy_does_to_this_stack(project: SettingsProject) -> None:
@@ -128,6 +127,7 @@ def test_the_readme_says_what_destroy_does_to_this_stack(project: SettingsProjec
     reason = {"sslmode": "require", "sslmodeReason": "no | CA *here*"}
 
     assert "`pulumi destroy --stack s` deletes the data." in _page(project)
+    assert "The data is in `/var/lib/it's here`." in _page(project)
     assert "leaves the data where it is." in _page(project, retain="true")
     assert "protected by `groundwork:protect`" in _page(project, protect="true")
     page = _page(project, **prod, **reason)

@@ -15,7 +15,7 @@ from infra.errors import GroundworkError
 if TYPE_CHECKING:
     from pathlib import Path
 
-__all__ = ["Account", "AccountError", "server_account"]
+__all__ = ["Account", "AccountError", "of", "run", "server_account"]
 
 # Not `subprocess`'s own way to another user: it forks, which gRPC, present in the process of
 # a provider, does not bear without a warning on the user's screen. Nothing may be imported
@@ -59,22 +59,36 @@ class Account:
         return [*become, shutil.which(program[0]) or program[0], *program[1:]]
 
     def own(self, path: Path) -> None:
-        """Hand `path` over to this account (nothing to do where it is ours already)."""
+        """Hand `path`, and no file that it links to, over to this account.
+
+        Only for what is in a folder that this account can't enter yet.
+        """
         if self.switch:
-            os.chown(path, self.uid, self.gid)
+            os.chown(path, self.uid, self.gid, follow_symlinks=False)
 
     def can_enter(self, folder: Path) -> bool:
         """Tell whether this account may pass through `folder` and everything above it."""
         if not self.switch:
             return os.access(folder, os.X_OK)
         # Asked of the kernel as that user: mode bits alone miss ACLs and mount options.
-        probe = subprocess.run(
-            self.command("test", "-x", str(folder)),
-            check=False,
-            cwd="/",
-            env={"PATH": os.defpath},
-        )
-        return probe.returncode == 0
+        return run(self, "test", "-x", str(folder)).returncode == 0
+
+
+def run(account: Account, *program: str) -> subprocess.CompletedProcess[bytes]:
+    """Run a program of the system under an account, and give what it said."""
+    return subprocess.run(
+        account.command(*program),
+        check=False,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        cwd="/",
+        env={"PATH": os.defpath},
+    )
+
+
+def of(entry: pwd.struct_passwd) -> Account:
+    """Give the account of an entry of the user database, which root becomes."""
+    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, switch=True)
 
 
 def server_account(data: Path) -> Account:
@@ -102,10 +116,10 @@ def server_account(data: Path) -> Account:
             raise AccountError(msg)
         return Account(name=_name(me), uid=me, gid=os.getegid(), switch=False)
     if owner:
-        return _account(_owner(data, owner))
+        return of(_owner(data, owner))
     for candidate in _CANDIDATES:
         try:
-            return _account(pwd.getpwnam(candidate))
+            return of(pwd.getpwnam(candidate))
         except KeyError:
             continue
     msg = (
@@ -125,10 +139,6 @@ def _owner(data: Path, uid: int) -> pwd.struct_passwd:
             f" is to run the server: chown -R {' or '.join(_CANDIDATES)} {data}"
         )
         raise AccountError(msg) from exc
-
-
-def _account(entry: pwd.struct_passwd) -> Account:
-    return Account(name=entry.pw_name, uid=entry.pw_uid, gid=entry.pw_gid, switch=True)
 
 
 def _name(uid: int | None) -> str:

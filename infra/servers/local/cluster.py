@@ -9,6 +9,7 @@ import fcntl
 import os
 import re
 import secrets
+import shlex
 import shutil
 import struct
 from contextlib import contextmanager, suppress
@@ -17,7 +18,8 @@ from typing import TYPE_CHECKING
 
 from infra.servers import ports
 from infra.servers.errors import ClusterError
-from infra.servers.local import configuration, mark, tool
+from infra.servers.local import configuration, owned_files, tool
+from infra.servers.local import mark as mark_file
 from infra.servers.local.binaries import MAJOR, Binaries
 from infra.servers.local.mark import Mark
 from infra.servers.local.postmaster import Postmaster
@@ -37,6 +39,7 @@ FOLDER = "groundwork"
 SUPERUSER = "postgres"
 
 _LOG = "server.log"
+_LOG_LINES = 5
 # After a crash under load, there may be much to replay; one that fails is told of at once.
 _START_SECONDS = 300
 
@@ -49,11 +52,16 @@ class Cluster:
         data: The data directory.
         owner: Who made it, "project/stack": another owner's directory is never touched.
         account: The user that the server runs as.
+        claim: What the stack's state knows the cluster by; "" where it has none.
+        former_owner: Another name that the owner may have in the directory: a stack that was
+            renamed has its former one there until its next `up`.
     """
 
     data: Path
     owner: str
     account: Account
+    claim: str = ""
+    former_owner: str = ""
 
     # -- what is there ----------------------------------------------------------------
 
@@ -65,12 +73,12 @@ class Cluster:
             ClusterError: Something else is there: a foreign or older cluster, other files.
         """
         try:
-            version = (self.data / "PG_VERSION").read_text().strip()
+            version = owned_files.read_text(self.data, "PG_VERSION").strip()
         except (FileNotFoundError, NotADirectoryError):
             self._refuse_foreign_files()
             return False
         except OSError as exc:
-            raise self._denied(exc) from exc
+            raise self._unreadable(exc) from exc
         if version != str(MAJOR):
             msg = (
                 f"The data directory {self.data} belongs to PostgreSQL {version}, and this is "
@@ -78,15 +86,28 @@ class Cluster:
                 "folder, or move the data over with pg_upgrade or pg_dump."
             )
             raise ClusterError(msg)
-        maker = self.mark.owner
-        if maker != self.owner:
-            msg = (
-                f"The data directory {self.data} holds a cluster that {self.owner} did not make "
-                f"({maker or 'no groundwork stack did'}). Nothing was changed. "
-                "Set groundwork:dataDir to another folder."
-            )
-            raise ClusterError(msg)
-        return True
+        mark = self.mark
+        if mark.belongs_to(self.owner, self.former_owner or self.owner, claim=self.claim):
+            return True
+        if self.claim and mark.claim:
+            raise ClusterError(self._taken_over(mark))
+        msg = (
+            f"The data directory {self.data} holds a cluster that {self.owner} did not make "
+            f"({mark.owner or 'no groundwork stack did'}). Nothing was changed. "
+            "Set groundwork:dataDir to another folder."
+        )
+        raise ClusterError(msg)
+
+    def _taken_over(self, mark: Mark) -> str:
+        note = shlex.quote(str(self.data / mark_file.FILE))
+        return (
+            f"The cluster in {self.data} is the stack {mark.owner}'s by now, which came to it"
+            " without a state of its own and gave the superuser another password. Nothing was"
+            f" changed. Where it is to stay with {mark.owner}, take it out of this stack's state"
+            " with `pulumi state delete`. Where it belongs to this stack, give it back, and run"
+            " the same command again:\n"
+            f"  sed -i 's/{mark.claim}/{self.claim}/' {note}"
+        )
 
     def identifier(self) -> str | None:
         """Give the cluster's system identifier, None where there is no cluster of this owner.
@@ -98,16 +119,26 @@ class Cluster:
             return None
         try:
             # It is the first field of the control file (pg_control.h), in native byte order.
-            return str(struct.unpack("=Q", (self.data / "global/pg_control").read_bytes()[:8])[0])
+            control = owned_files.read_bytes(self.data, "global/pg_control")
+            return str(struct.unpack("=Q", control[:8])[0])
         except (OSError, struct.error) as exc:
             msg = f"The cluster in {self.data} has no readable global/pg_control; it was kept."
             raise ClusterError(msg) from exc
 
+    def peek(self) -> str | None:
+        """Give the identifier as `identifier` does, and None also where something else is there."""
+        with suppress(ClusterError):
+            return self.identifier()
+        return None
+
     def _refuse_foreign_files(self) -> None:
         if not os.path.lexists(self.data):
             return
-        if self.data.is_dir() and not any(self.data.iterdir()):
-            return
+        try:
+            if self.data.is_dir() and not any(self.data.iterdir()):
+                return
+        except OSError as exc:
+            raise self._unreadable(exc) from exc
         msg = (
             f"{self.data} is not empty and not a PostgreSQL data directory. Nothing was changed. "
             "Set groundwork:dataDir to another folder."
@@ -126,7 +157,11 @@ class Cluster:
 
     def log_tail(self, start: int = 0) -> str:
         """Give the last lines of the server's log, after its first `start` bytes."""
-        return _tail(self.data / _LOG, start)
+        try:
+            text = owned_files.read_bytes(self.data, _LOG)[start:].decode(errors="replace")
+        except OSError:
+            return "(no log was written)"
+        return " | ".join(text.strip().splitlines()[-_LOG_LINES:]) or "(nothing)"
 
     def refuse_taken_port(self, port: int) -> None:
         """Raise a `ClusterError` where something else listens on 127.0.0.1:`port`."""
@@ -162,7 +197,7 @@ class Cluster:
             try:
                 self._initdb(binaries, aside, password, kept=kept)
                 aside.rename(self.data)
-                _sync(self.data.parent)
+                owned_files.sync(self.data.parent)
             except OSError as exc:
                 raise self._denied(exc) from exc
             finally:
@@ -178,17 +213,12 @@ class Cluster:
                     path.unlink(missing_ok=True)
 
     def _initdb(self, binaries: Binaries, aside: Path, password: str, *, kept: bool) -> None:
-        aside.mkdir(mode=0o700)
-        self.account.own(aside)
+        owned_files.make_folder(aside, mode=0o700, owner=self.account)
         # initdb wants an empty folder, so that the password waits beside it; a file, since
         # a command line can be read by everybody on the machine.
         secret = aside.with_name(aside.name + ".pw")
-        secret.unlink(missing_ok=True)
         try:
-            descriptor = os.open(secret, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-            with os.fdopen(descriptor, "w") as file:
-                file.write(password + "\n")
-            self.account.own(secret)
+            self._write_secret(secret, password)
             tool.run(
                 self.account,
                 binaries.tool("initdb"),
@@ -208,10 +238,19 @@ class Cluster:
             )
         finally:
             secret.unlink(missing_ok=True)
-        self._write(aside / mark.FILE, Mark(owner=self.owner).text())
-        with (aside / configuration.MAIN).open("a") as conf:
-            conf.write(f"\n{configuration.INCLUDE}\n")
-        self._write(aside / configuration.FILE, "")
+        write = owned_files.write_text
+        write(aside, mark_file.FILE, Mark(owner=self.owner, claim=self.claim).text())
+        main = owned_files.read_text(aside, configuration.MAIN, errors="surrogateescape")
+        write(aside, configuration.MAIN, configuration.included(main))
+        write(aside, configuration.FILE, "")
+
+    def _write_secret(self, path: Path, text: str) -> None:
+        """Write a line that the account alone can read, where nobody has put a file or a link."""
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            if self.account.switch:
+                os.fchown(descriptor, self.account.uid, self.account.gid)
+            file.write(f"{text}\n")
 
     def remove(self) -> None:
         """Remove the data directory, once the server is down.
@@ -234,7 +273,7 @@ class Cluster:
 
     def note(self, text: Mark) -> None:
         """Note in the data directory what is in the cluster."""
-        self._write(self.data / mark.FILE, text.text())
+        self._write(mark_file.FILE, text.text())
 
     # -- running ------------------------------------------------------------------------
 
@@ -248,19 +287,19 @@ class Cluster:
             ClusterError: A parameter that can't be set, or a file that can't be written.
         """
         text = wanted.render()
-        main = self.data / configuration.MAIN
         try:
-            before = main.read_text(errors="surrogateescape")
+            before = self._read(configuration.MAIN)
             included = configuration.included(before)
-            if included != before:
-                self._write(main, included)
+            left = ""
             if self.postmaster.pid() is None and wanted.altered(self.data):
-                auto = self.data / configuration.AUTO
-                left = auto.read_text(errors="surrogateescape")
-                self._write(auto, configuration.without(left, wanted.settings()))
+                left = self._read(configuration.AUTO)
         except OSError as exc:
-            raise self._denied(exc) from exc
-        self._write(self.data / configuration.FILE, text)
+            raise self._unreadable(exc) from exc
+        if included != before:
+            self._write(configuration.MAIN, included)
+        if left:
+            self._write(configuration.AUTO, configuration.without(left, wanted.settings()))
+        self._write(configuration.FILE, text)
 
     def start(self, binaries: Binaries, wanted: Configuration) -> None:
         """Start the server detached, and wait until it is up.
@@ -277,7 +316,7 @@ class Cluster:
         self.refuse_taken_port(wanted.port)
         self.configure(wanted)
         log = self.data / _LOG
-        before = log.stat().st_size if log.exists() else 0
+        before = log.lstat().st_size if os.path.lexists(log) else 0
         try:
             tool.run(
                 self.account,
@@ -354,20 +393,21 @@ class Cluster:
             )
             raise ClusterError(msg)
 
-    def _write(self, path: Path, text: str) -> None:
-        """Replace a file as a whole: whoever is killed meanwhile leaves the one or the other."""
-        aside = path.with_name(f"{path.name}.new")
+    def _read(self, name: str) -> str:
+        return owned_files.read_text(self.data, name, errors="surrogateescape")
+
+    def _write(self, name: str, text: str) -> None:
         try:
-            with aside.open("w", errors="surrogateescape") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(file.fileno())
-            aside.chmod(0o600)
-            self.account.own(aside)
-            aside.replace(path)
-            _sync(path.parent)
+            owned_files.write_text(self.data, name, text)
         except OSError as exc:
             raise self._denied(exc) from exc
+
+    def _unreadable(self, exc: OSError) -> ClusterError:
+        where = exc.filename or self.data
+        return ClusterError(
+            f"Could not read the data directory {self.data}: {where}: {exc.strerror}. Nothing was"
+            " changed. Run this as the user that the directory belongs to, or as root."
+        )
 
     def _denied(self, exc: OSError) -> ClusterError:
         where = exc.filename or self.data
@@ -377,29 +417,10 @@ class Cluster:
         )
 
 
-def _sync(folder: Path) -> None:
-    """Have the names in a folder survive a loss of power."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
-
-
 def _make_folders(folder: Path) -> None:
     """Make `folder` and what is missing above it, passable whatever the umask says."""
     if folder.is_dir():
         return
     _make_folders(folder.parent)
-    folder.mkdir(exist_ok=True)
-    folder.chmod(0o755)
-
-
-def _tail(log: Path, start: int, lines: int = 5) -> str:
-    try:
-        with log.open("rb") as file:
-            file.seek(start)
-            text = file.read().decode(errors="replace")
-    except OSError:
-        return "(no log was written)"
-    return " | ".join(text.strip().splitlines()[-lines:]) or "(nothing)"
+    with suppress(FileExistsError):  # by another run just now
+        owned_files.make_folder(folder, mode=0o755)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from infra.servers.errors import ClusterError
+from infra.servers.local import owned_files
 from infra.servers.ports import HOST
 
 if TYPE_CHECKING:
@@ -120,7 +121,7 @@ class Configuration:
         names = {*own, *(name.lower() for name in self.parameters)}
         file = written(data)
         found = {name: value for name, value in file.items() if own.get(name) != value}
-        altered = parse(_text(data / AUTO))
+        altered = parse(_text(data, AUTO))
         return found | {name: value for name, value in altered.items() if name in names}
 
     def is_kept(self, data: Path) -> bool:
@@ -129,7 +130,7 @@ class Configuration:
 
     def altered(self, data: Path) -> list[str]:
         """Name the settings of the configuration that ALTER SYSTEM has a word on, too."""
-        return sorted(parse(_text(data / AUTO)).keys() & self.settings().keys())
+        return sorted(parse(_text(data, AUTO)).keys() & self.settings().keys())
 
 
 def parse(text: str) -> dict[str, str]:
@@ -139,7 +140,7 @@ def parse(text: str) -> dict[str, str]:
 
 def written(data: Path) -> dict[str, str]:
     """Read groundwork.conf of a data directory."""
-    return parse(_text(data / FILE))
+    return parse(_text(data, FILE))
 
 
 def without(text: str, names: Mapping[str, str]) -> str:
@@ -192,8 +193,8 @@ def _plain(value: str) -> str:
     return _ESCAPED.sub(unescaped, value[1:-1])
 
 
-def _text(path: Path) -> str:
+def _text(data: Path, name: str) -> str:
     try:
-        return path.read_text(errors="replace")
+        return owned_files.read_text(data, name)
     except OSError:
         return ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,19 +18,19 @@ from infra.servers.local.service import login
 from infra.servers.probe import ProbeError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from infra.servers.stack_state import StackState
     from infra.settings import Settings
 
 __all__ = ["Contents", "ContentsProvider", "lost"]
 
 _INPUTS = ("data_dir", "owner", "roles", "database", "cluster", "port", "password")
-_READ_STATE = "pulumi:pulumi:readStackResourceOutputs"
 _ROLE = "postgresql:index/role:Role"
 _DATABASE = "postgresql:index/database:Database"
 
-_PAUSES = (0.1, 0.3, 0.9)  # seconds; a file backend's file is half written for a moment
 
-
-def lost(data: Path, owner: str, settings: Settings) -> Found:
+def lost(data: Path, owners: Sequence[str], settings: Settings, state: StackState) -> Found:
     """Give what the data directory is noted to hold and the stack's state knows nothing of.
 
     That is so after a state was lost, after a destroy that kept the directory, and after a backup
@@ -39,47 +39,19 @@ def lost(data: Path, owner: str, settings: Settings) -> Found:
 
     Args:
         data: The data directory.
-        owner: The stack, "project/stack".
+        owners: The names that the stack may have there, "project/stack".
         settings: The names that it asks for.
+        state: Of the stack.
     """
     mark = Mark.read(data)
+    if not mark.belongs_to(*filter(None, owners)):
+        return Found()
     roles = set(mark.roles) & set(_names(settings))
     database = mark.database == settings.database
-    if mark.owner != owner or not (roles or database):
-        return Found()
-    try:
-        known_roles, known_databases = _in_state()
-    except Exception as exc:  # noqa: BLE001 - the SDK raises nothing narrower
-        pulumi.log.warn(
-            "The stack's own state could not be read, so that nothing in the data directory"
-            f" {data} is taken over that the stack may have lost: {exc}"
-        )
-        return Found()
     return Found(
-        roles=frozenset(roles - known_roles),
-        database=database and settings.database not in known_databases,
+        roles=frozenset(roles - state.names(_ROLE)),
+        database=database and settings.database not in state.names(_DATABASE),
     )
-
-
-def _in_state() -> tuple[set[str], set[str]]:
-    """Name the roles and databases that are in this stack's state, as the engine has it."""
-    answer = _ask_for_state()
-    resources = answer.get("outputs", {}).values()
-
-    def names(kind: str) -> set[str]:
-        return {str(each["outputs"].get("name")) for each in resources if each["type"] == kind}
-
-    return names(_ROLE), names(_DATABASE)
-
-
-def _ask_for_state() -> dict[str, Any]:
-    """Ask the engine, again where it is just writing the file that it would read."""
-    for pause in _PAUSES:
-        try:
-            return pulumi.runtime.invoke(_READ_STATE, {"stackName": pulumi.get_stack()}).value or {}
-        except Exception:  # noqa: BLE001 - the SDK raises nothing narrower
-            time.sleep(pause)
-    return pulumi.runtime.invoke(_READ_STATE, {"stackName": pulumi.get_stack()}).value or {}
 
 
 def _names(settings: Settings) -> list[str]:
@@ -121,7 +93,8 @@ class ContentsProvider(Provider):
         if not known(given):
             return dynamic.DiffResult(changes=True)
         same = all(news[key] == olds[key] for key in _INPUTS)
-        return dynamic.DiffResult(changes=not same or _cluster(news).mark != _mark(news))
+        mark = _cluster(news).mark
+        return dynamic.DiffResult(changes=not same or mark != _noted(mark, news))
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Write the note."""
@@ -150,16 +123,21 @@ class ContentsProvider(Provider):
         """Note that nothing is inside."""
         cluster = _cluster(props)
         if cluster.identifier() == props["cluster"]:
-            cluster.note(Mark(owner=props["owner"]))
+            cluster.note(replace(cluster.mark, roles=(), database=""))
 
 
 def _cluster(props: dict[str, Any]) -> Cluster:
     data = Path(props["data_dir"])
-    return Cluster(data=data, owner=props["owner"], account=server_account(data))
+    # Whose it is, the server has made sure of; here the stack may have its former name.
+    owner = Mark.read(data).owner
+    return Cluster(data=data, owner=owner, account=server_account(data))
 
 
-def _mark(props: dict[str, Any]) -> Mark:
-    return Mark(owner=props["owner"], roles=tuple(props["roles"]), database=props["database"])
+def _noted(mark: Mark, props: dict[str, Any]) -> Mark:
+    """Give a mark with what is to be noted in it."""
+    return replace(
+        mark, owner=props["owner"], roles=tuple(props["roles"]), database=props["database"]
+    )
 
 
 def _kept(props: dict[str, Any]) -> dict[str, Any]:
@@ -167,5 +145,6 @@ def _kept(props: dict[str, Any]) -> dict[str, Any]:
 
 
 def _write(props: dict[str, Any]) -> dict[str, Any]:
-    _cluster(props).note(_mark(props))
+    cluster = _cluster(props)
+    cluster.note(_noted(cluster.mark, props))
     return _kept(props)

@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Self
 
+from infra.servers.local import owned_files
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -25,12 +27,15 @@ class Mark:
     stack that comes to it what is inside, before there is a server to ask.
 
     Attributes:
-        owner: The stack that made the cluster, "project/stack"; "" where no stack did.
+        owner: The stack that has the cluster, "project/stack"; "" where no stack made it.
+        claim: What the stack's state knows the cluster by, 16 hexadecimal digits: another stack
+            that takes the cluster over writes another one; "" where an earlier version made it.
         roles: Names of the roles that it has in the cluster.
         database: Name of its database; "" for none.
     """
 
     owner: str = ""
+    claim: str = ""
     roles: tuple[str, ...] = ()
     database: str = ""
 
@@ -38,14 +43,26 @@ class Mark:
     def read(cls, data: Path) -> Self:
         """Read what is noted; a directory without a note, or with a torn one, has no owner."""
         try:
-            noted = json.loads((data / FILE).read_text())
+            noted = json.loads(owned_files.read_text(data, FILE))
             return cls(
                 owner=str(noted["owner"]),
+                claim=str(noted.get("claim", "")),
                 roles=tuple(map(str, noted.get("roles", ()))),
                 database=str(noted.get("database", "")),
             )
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return cls()
+
+    def belongs_to(self, *owners: str, claim: str = "") -> bool:
+        """Tell whether the cluster is a stack's.
+
+        Args:
+            owners: The names that the stack may have here, "project/stack".
+            claim: What its state knows the cluster by; "" where it has none.
+        """
+        if claim and self.claim:
+            return claim == self.claim  # whatever the stack has been renamed to
+        return self.owner in owners
 
     def text(self) -> str:
         """Give the text of the file."""

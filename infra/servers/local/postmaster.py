@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.servers.errors import ClusterError
+from infra.servers.local import owned_files
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -49,7 +50,7 @@ class Postmaster:
     def _noted(self, line: int) -> int | None:
         """Give a number from the lock file of a server that runs, or has run until it died."""
         try:
-            return int((self.data / _LOCK).read_text().split("\n")[line])
+            return int(owned_files.read_text(self.data, _LOCK).split("\n")[line])
         except (OSError, ValueError, IndexError):
             return None  # none, or one on its way up or down
 
@@ -65,7 +66,13 @@ class Postmaster:
             return not (_PROC / "self").exists()
 
     def _lives_in(self, process: Path) -> bool:
-        return (process / "cwd").resolve(strict=True) == self.data.resolve()
+        """Tell whether a process of the data directory's owner works there.
+
+        The owner writes the lock file: with the number of a process of root, for example.
+        """
+        uid = process.joinpath("status").read_text().partition("\nUid:")[2].split()[0]
+        here = (process / "cwd").resolve(strict=True) == self.data.resolve()
+        return here and int(uid) == self.data.stat().st_uid
 
     def stop(self) -> None:
         """Stop the server: first ending sessions in order, then at once if that takes too long.

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import re
-import shutil
+import stat
 import tempfile
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.servers.errors import ClusterError
-from infra.servers.local import tool
+from infra.servers.local import owned_files, tool
 from infra.servers.local.configuration import AUTO, FILE, MAIN, absolute, without
 
 if TYPE_CHECKING:
@@ -76,13 +78,11 @@ def refuse_unfit(
 
 def _ask(binaries: Binaries, account: Account, data: Path, wanted: Configuration) -> str:
     """Give what PostgreSQL says against a configuration; "" where it would start."""
-    place = tempfile.gettempdir()
-    if not account.can_enter(Path(place)):
-        place = str(data.parent)
-    with tempfile.TemporaryDirectory(prefix="groundwork-trial-", dir=place) as name:
+    with tempfile.TemporaryDirectory(prefix="groundwork-trial-", dir=_place(account, data)) as name:
         folder = Path(name)
         _lay_out(folder, data, wanted)
-        for path in (folder, *folder.rglob("*")):
+        # Itself last: until then nobody else gets in and puts a link into the place of a file.
+        for path in (*folder.rglob("*"), folder):
             account.own(path)
         heard = [word for each in _HEARD for word in ("-c", each)]
         # The first looks at combinations and libraries, the second at memory; neither both.
@@ -94,16 +94,39 @@ def _ask(binaries: Binaries, account: Account, data: Path, wanted: Configuration
     return ""
 
 
+def _place(account: Account, data: Path) -> str:
+    """Choose where the folder of a trial is made; the account has to reach it.
+
+    Raises:
+        ClusterError: There is no such place in which nobody else can replace it.
+    """
+    for place in (Path(tempfile.gettempdir()), data.parent, Path("/tmp")):  # noqa: S108 - sticky
+        try:
+            found = place.stat()
+        except OSError:
+            continue
+        shared = found.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
+        if found.st_uid in (0, os.geteuid()) and not shared and account.can_enter(place):
+            return str(place)
+    msg = (
+        f"The settings of {data} can't be tried: the user '{account.name}', who runs the server,"
+        f" may not enter {tempfile.gettempdir()}. Nothing was changed. Set TMPDIR to a folder"
+        " that this user can enter."
+    )
+    raise ClusterError(msg)
+
+
 def _lay_out(folder: Path, data: Path, wanted: Configuration) -> None:
     for name in ("global", "pg_notify"):
         (folder / name).mkdir(mode=0o700)
     for name in ("PG_VERSION", "global/pg_control"):
-        shutil.copyfile(data / name, folder / name)
-    main = (data / MAIN).read_text(errors="surrogateescape")
+        (folder / name).write_bytes(owned_files.read_bytes(data, name))
+    main = owned_files.read_text(data, MAIN, errors="surrogateescape")
     (folder / MAIN).write_text(absolute(main, data), errors="surrogateescape")
     (folder / FILE).write_text(wanted.render())
-    auto = data / AUTO
-    text = auto.read_text(errors="surrogateescape") if auto.exists() else ""
+    text = ""
+    with suppress(FileNotFoundError):
+        text = owned_files.read_text(data, AUTO, errors="surrogateescape")
     (folder / AUTO).write_text(without(text, wanted.settings()), errors="surrogateescape")
 
 
