@@ -7,7 +7,7 @@ import sys
 import pulumi
 
 from infra import outputs, servers, settings
-from infra.database import Database
+from infra.database import Database, identity
 from infra.errors import GroundworkError
 from infra.schema.resource import Schema
 
@@ -37,6 +37,7 @@ def main() -> None:
             protect=chosen.protect or None,
         ),
     )
+    identity.declare(endpoint, chosen, [schema, database, *database.ready])
     outputs.export(settings=chosen, endpoint=endpoint, database=database, schema=schema)
 
 

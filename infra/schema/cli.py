@@ -14,12 +14,12 @@ import re
 import signal
 import sys
 import threading
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import GroundworkError
-from infra.schema import history, ledger, live, node, options, review, view
+from infra.schema import history, ledger, live, node, options, review, states, view
 from infra.schema.errors import PlanError, RehearsalError
 
 if TYPE_CHECKING:
@@ -75,6 +75,8 @@ def _parser() -> argparse.ArgumentParser:
             _add_format(command)
         if run is _drift:
             _add_objects(command)
+        if run in (_upgrade, _drift):
+            _add_stack(command)
     return parser
 
 
@@ -95,6 +97,33 @@ def _add_format(command: argparse.ArgumentParser) -> None:
         metavar="CHARACTERS",
         help="what Markdown may have; default: %(default)s, as a comment on GitHub",
     )
+
+
+def _add_stack(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--stack",
+        default="",
+        metavar="NAME",
+        help="the stack whose database it is: needed where its ledger names one",
+    )
+    command.add_argument(
+        "--moved-to",
+        default="",
+        metavar="CLUSTER/DATABASE",
+        help="the database that is meant although the stack knows another, as the refusal names it",
+    )
+
+
+def _guarded(asked: argparse.Namespace) -> node.Place:
+    """Give the place, unless the database there is another stack's.
+
+    Raises:
+        WrongDatabaseError: It is.
+    """
+    place = replace(_asked(asked), stack=asked.stack)
+    known = states.identity(asked.stack)
+    stack = node.refuse_other_stack(place, known=known, moved_to=asked.moved_to)
+    return replace(place, stack=stack)
 
 
 def _add_objects(command: argparse.ArgumentParser) -> None:
@@ -179,7 +208,7 @@ def _upgrade(asked: argparse.Namespace) -> int:
     stop = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     try:
-        done = node.bring(_asked(asked), shown="", say=_say, cancelled=stop.is_set)
+        done = node.bring(_guarded(asked), shown="", say=_say, cancelled=stop.is_set)
     finally:
         signal.signal(signal.SIGINT, before)
     shown = view.properties(done.plan)
@@ -191,11 +220,10 @@ def _drift(asked: argparse.Namespace) -> int:
     if (asked.action == "accept") != bool(asked.objects):
         raise UsageError("drift accept takes the objects to accept, and drift list takes none.")
     asked.drift = "report"
-    place = _asked(asked)
     if asked.action == "accept":
-        seen: node.Look = node.accept(place, asked.objects, say=_say)
+        seen: node.Look = node.accept(_guarded(asked), asked.objects, say=_say)
     else:
-        seen = node.look(place)
+        seen = node.look(_asked(asked))
     if seen.plan is None:
         raise GroundworkError(seen.unseen)
     drift = view.properties(seen.plan)["drift"]

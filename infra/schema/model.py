@@ -329,6 +329,12 @@ class Live:
     extensions: Mapping[str, str] = field(default_factory=dict)
     role: str = ""
 
+    @property
+    def stack(self) -> str:
+        """The stack that ran what is there last, PROJECT/STACK; "" where the ledger names none."""
+        named = [entry for entry in self.applied.values() if entry.stack]
+        return max(named, key=lambda entry: entry.at).stack if named else ""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Policy:

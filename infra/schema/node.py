@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from infra.schema import apply, catalog, drift, history, live, plan, refusals
+from infra.identity import Identity, WrongDatabaseError, refuse_other
+from infra.schema import apply, catalog, drift, dsn, history, live, plan, refusals
 from infra.schema.data_checks import findings as data_checks
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError, MovedError
 from infra.schema.model import History, Plan, Policy
@@ -33,11 +35,14 @@ __all__ = [
     "bring",
     "leave",
     "look",
+    "refuse_other_cluster",
+    "refuse_other_stack",
     "review",
     "tell_drift",
 ]
 
 _DRIFT_LINES = 20
+_KEPT = "Nothing was changed."
 
 
 class Say(Protocol):
@@ -58,6 +63,7 @@ class Place:
         stack: Name for the ledger; empty outside of a stack.
         binaries: Folder with PostgreSQL's programs, for a comparison on a throwaway server; empty
             uses the machine's or fetches them.
+        cluster: System identifier of the cluster that the stack knows; empty takes any.
     """
 
     folder: Path
@@ -65,6 +71,7 @@ class Place:
     options: Options
     stack: str = ""
     binaries: str = ""
+    cluster: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,6 +116,7 @@ def look(place: Place) -> Look:
         except LiveError as exc:
             return Look(history=files, live=None, plan=None, unseen=str(exc))
         else:
+            refuse_other_cluster(place, there)
             return _seen(place, files, there)
     made = plan.make(files, None, place.options.policy)
     made = replace(made, notes=(f"{note}: this is the way from nothing", *made.notes))
@@ -326,7 +334,74 @@ def _answering(place: Place) -> Seen:
     if place.url is None:
         raise LiveError("The URL of the database is not known. Nothing was changed.")
     files = history.read(place.folder, variable=place.options.url_variable)
-    return _seen(place, files, live.read_for(files, place.url))
+    there = live.read_for(files, place.url)
+    refuse_other_cluster(place, there)
+    return _seen(place, files, there)
+
+
+def refuse_other_cluster(place: Place, there: Live) -> None:
+    """Let the database pass that the stack knows.
+
+    Raises:
+        WrongDatabaseError: It is in another cluster, and holds something.
+    """
+    found = Identity(
+        cluster=there.cluster,
+        database=there.database,
+        place=dsn.place(str(place.url)).partition("/")[0],
+    )
+    known = Identity(cluster=place.cluster, database=there.database)
+    refuse_other(known, found, holds=_held(there), kept=_KEPT)
+
+
+def _held(there: Live) -> str:
+    """Say what a database holds; "" for nothing."""
+    names = there.catalog.objects if there.catalog else {}
+    number = sum(catalog.is_relation(name) for name in names)
+    if number:
+        return f"{number} tables, views and sequences"
+    return "Alembic's version table" if there.versioned else ""
+
+
+def refuse_other_stack(place: Place, *, known: Identity | None, moved_to: str) -> str:
+    """Let a database pass that is no stack's, or that of the stack that the user names.
+
+    Gives the stack's name for the ledger, as the ledger has it where the user named a part of it.
+
+    Args:
+        place: Where; the name of its stack, with the project's or without, is what the user says.
+        known: The database that the state of that stack knows; None where it can't be read.
+        moved_to: The database that is meant although it is another one: CLUSTER/DATABASE.
+
+    Raises:
+        WrongDatabaseError: The ledger names another stack, or it is not what the stack knows.
+    """
+    if place.url is None:
+        return place.stack
+    files = history.read(place.folder, variable=place.options.url_variable)
+    there = live.read_for(files, place.url)
+    where = dsn.place(place.url).partition("/")[0]
+    found = Identity(cluster=there.cluster, database=there.database, place=where)
+    if known is not None:
+        advice = f"--moved-to {shlex.quote(found.key)}"
+        refuse_other(
+            known,
+            found,
+            holds=_held(there),
+            kept=_KEPT,
+            moved_to=moved_to,
+            advice=advice,
+        )
+    owner = there.stack
+    if owner and place.stack in (owner, owner.rpartition("/")[2]):
+        return owner
+    if moved_to == found.key or not owner:
+        return place.stack
+    said = f"and --stack is {place.stack}" if place.stack else "and no --stack was given"
+    raise WrongDatabaseError(
+        f"The {found} is that of the stack {owner}, as its ledger says, {said}. {_KEPT} Take"
+        f" another URL; or, where this one is meant: --stack {shlex.quote(owner)}."
+    )
 
 
 def _settled(place: Place, seen: Seen, say: Say) -> Seen:

@@ -111,6 +111,7 @@ class Options:
         data_check_timeout: How long one such question may take, as PostgreSQL writes a duration.
         data_checks_timeout: How long all of them may take.
         roles: The roles that the stack declares; empty where nobody said.
+        environment: The kind of environment, "prod" for example; empty outside of a stack.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -128,6 +129,7 @@ class Options:
     data_check_timeout: str = DEFAULTS["dataCheckTimeout"]
     data_checks_timeout: str = DEFAULTS["dataChecksTimeout"]
     roles: tuple[str, ...] = ()
+    environment: str = ""
 
     def dump(self) -> dict[str, Any]:
         """Give it as plain data."""
@@ -235,12 +237,15 @@ def duration_mistake(text: str) -> str:
     return ""
 
 
-def parse(values: Mapping[str, str], *, roles: tuple[str, ...] = ()) -> Options:
+def parse(
+    values: Mapping[str, str], *, roles: tuple[str, ...] = (), environment: str = ""
+) -> Options:
     """Turn values without mistakes into options; a missing key has its default.
 
     Args:
         values: By key.
         roles: The roles that the stack declares.
+        environment: The kind of environment that it is.
     """
     given = {**DEFAULTS, **values}
     policy = {key: given[key] for key in ("downgrade", "drift", "edited", "adopt", "apply")}
@@ -266,4 +271,5 @@ def parse(values: Mapping[str, str], *, roles: tuple[str, ...] = ()) -> Options:
         data_check_timeout=given["dataCheckTimeout"],
         data_checks_timeout=given["dataChecksTimeout"],
         roles=roles,
+        environment=environment,
     )

@@ -165,7 +165,17 @@ def _place(props: dict[str, Any]) -> node.Place:
         options=Options.of(options) if options else Options(),
         stack=props.get("stack") or "",
         binaries=props.get("binaries") or "",
+        cluster=_cluster(props),
     )
+
+
+def _cluster(props: dict[str, Any]) -> str:
+    """Give the cluster that the stack knows; "" where it does not matter, or is still to come."""
+    database = props.get("database") or ""
+    if not known(database) or (props.get("options") or {}).get("environment") == "preview":
+        return ""
+    cluster, _, _ = str(database).partition("/")
+    return cluster
 
 
 def _shown(seen: Look) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pulumi import dynamic
 
 from infra.dynamic import Provider
 from infra.errors import GroundworkError
+from infra.identity import Identity, refuse_other
 from infra.servers import Endpoint, Found
 from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.remote import adminurl, facts
@@ -29,7 +30,7 @@ _READ_SECONDS = 10.0
 # What the stack remembers of the server; the first four lead `read` to it.
 _GIVEN = ("url", "sslmode", "roles", "database")
 _SEEN = ("host", "port", "user", "cluster", "version", "superuser")
-_KEPT = (*_GIVEN, *_SEEN, "adopted")
+_KEPT = (*_GIVEN, *_SEEN, "adopted", "confirmed")
 
 
 def provision(settings: Settings) -> Endpoint:
@@ -166,6 +167,8 @@ class ExistingServer(dynamic.Resource, module="groundwork", name="ExistingServer
             "roles": dict(wanted.roles),
             "database": wanted.database,
             "adopt": _adopts(settings),
+            "environment": settings.environment,
+            "moved_to": settings.moved_to,
             "seen": seen.dump() if seen else None,
         }
         own = pulumi.ResourceOptions(protect=settings.protect or None)
@@ -183,16 +186,20 @@ class ExistingProvider(Provider):
         seen = Facts.of(news["seen"])
         wanted = Wanted(roles=news["roles"], database=news["database"])
         adopt = bool(news["adopt"])
+        meant = _is_meant(seen, wanted, olds, news)
         _refuse_renames(_remembered_names(olds), wanted, given)
-        _refuse(seen, wanted, olds, adopt=adopt)
-        adopted = _adopted(seen, wanted, olds)
+        stack = _of_the_stack(seen, olds, meant=meant)
+        _refuse_incomplete(seen, olds, meant=meant)
+        _refuse(seen, wanted, stack, adopt=adopt)
+        adopted = _adopted(seen, wanted, stack)
         if adopted and not adopt:
             raise GroundworkError(
                 f"The stack took over what it didn't make: {', '.join(adopted)}. Without"
                 " groundwork:existingObjects adopt it would be dropped at destroy. Nothing was"
                 " changed. Set that again."
             )
-        return dynamic.CheckResult({**given, **_outputs(seen), "adopted": adopted}, [])
+        found = {**given, **_outputs(seen), "adopted": adopted}
+        return dynamic.CheckResult({**found, "confirmed": _confirm(found, olds)}, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """Report a change where anything is new; nothing is ever replaced."""
@@ -213,7 +220,8 @@ class ExistingProvider(Provider):
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Look again, by the URL that the state knows.
 
-        On another cluster than before nothing is known to be the stack's.
+        On another cluster than before nothing is known to be the stack's. Which one that was stays
+        known: only an `up` confirms another.
         """
         try:
             seen = _look_again(props, _remembered_names(props))
@@ -222,8 +230,8 @@ class ExistingProvider(Provider):
                 f"{exc} This is by the URL of the last `up`: where it was changed, run `up` first."
             )
             raise ProbeError(msg) from exc
-        found = {**_remembered(props), **_outputs(seen)}
-        if _moved(seen, props):
+        found = {**_remembered(props), **_outputs(seen), "confirmed": _confirmed(props)}
+        if _moved(seen, _of_the_stack(seen, props, meant=False)):
             found |= {"roles": {}, "database": "", "adopted": []}
         return dynamic.ReadResult(id_, found, found)
 
@@ -251,16 +259,71 @@ def _refuse_renames(before: Wanted, wanted: Wanted, given: dict[str, Any]) -> No
         )
 
 
+def _is_meant(seen: Facts, wanted: Wanted, olds: dict[str, Any], news: dict[str, Any]) -> bool:
+    """Tell whether the stack says that another cluster than it knows is its own from now on.
+
+    Raises:
+        WrongDatabaseError: It does not, and the database there holds something.
+    """
+    before = _confirmed(olds)
+    known = Identity(cluster=before["cluster"], database=before["database"], place=before["place"])
+    found = Identity(cluster=seen.cluster, database=wanted.database, place=_place(seen))
+    holds = seen.database.holds if seen.database else ""
+    if news.get("environment") != "preview":
+        moved_to = news.get("moved_to") or ""
+        refuse_other(known, found, holds=holds, kept="Nothing was changed.", moved_to=moved_to)
+    return known.differs(found) and news.get("moved_to") == found.key
+
+
+def _confirmed(props: dict[str, Any]) -> dict[str, Any]:
+    """Give what the last `up` knew of the server; a state of an earlier version says it itself."""
+    if props.get("confirmed"):
+        return dict(props["confirmed"])
+    port = _number(props.get("port"))
+    return {
+        "cluster": props.get("cluster") or "",
+        "database": props.get("database") or "",
+        "place": adminurl.written(props["host"], port) if props.get("host") and port else "",
+        "roles": props.get("roles") or {},
+        "adopted": props.get("adopted") or [],
+    }
+
+
+def _confirm(found: dict[str, Any], olds: dict[str, Any]) -> dict[str, Any]:
+    """Give what this `up` makes known; a cluster that the admin may not ask for stays as it was."""
+    cluster = found["cluster"] or _confirmed(olds)["cluster"]
+    return _confirmed({**found, "cluster": cluster})
+
+
+def _of_the_stack(seen: Facts, olds: dict[str, Any], *, meant: bool) -> dict[str, Any]:
+    """Give what the stack knows of the cluster that answers.
+
+    That is what the last `up` knew, where it is that cluster again after a refresh has met another
+    one, or the one that the stack has moved to.
+    """
+    before = _confirmed(olds)
+    if meant:
+        return {**olds, **before, "cluster": seen.cluster}
+    if before["cluster"] and before["cluster"] == seen.cluster:
+        return {**olds, **before}
+    return olds
+
+
+def _refuse_incomplete(seen: Facts, olds: dict[str, Any], *, meant: bool) -> None:
+    """Refuse another cluster that lacks what the state has: the engine would only change it."""
+    if not (meant or _moved(seen, _of_the_stack(seen, olds, meant=False))) or not olds.get("roles"):
+        return
+    missing = _missing(seen, olds)
+    if missing:
+        raise GroundworkError(
+            f"Another cluster than before answers at {_place(seen)}, and it lacks"
+            f" {', '.join(missing)}. Nothing was changed. Run `pulumi refresh`, so that the"
+            " stack learns what is gone, and `up` again."
+        )
+
+
 def _refuse(seen: Facts, wanted: Wanted, olds: dict[str, Any], *, adopt: bool) -> None:
     moved = _moved(seen, olds)
-    if moved and olds.get("roles"):
-        missing = _missing(seen, olds)
-        if missing:
-            raise GroundworkError(
-                f"Another cluster than before answers at {_place(seen)}, and it lacks"
-                f" {', '.join(missing)}. Nothing was changed. Run `pulumi refresh`, so that the"
-                " stack learns what is gone, and `up` again."
-            )
     known = Known() if moved else _known(olds)
     reasons = refusals(seen, wanted, known, adopt=adopt)
     if reasons:

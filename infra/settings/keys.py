@@ -185,6 +185,13 @@ _IN_A_CONTAINER = (
         choices=("refuse", "adopt"),
         targets=(_EXISTING,),
     ),
+    Key(
+        name="movedTo",
+        description="The other cluster and database that the stack has moved to on purpose, as the "
+        "refusal names it: SYSTEM_IDENTIFIER/DATABASE; means that one alone, and may stay",
+        section="existing",
+        targets=(_EXISTING,),
+    ),
 )
 _INSIDE = (
     Key(

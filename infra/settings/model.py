@@ -92,6 +92,8 @@ class Settings:
         admin_url: Administrator's URL of an existing server; "" for the other targets.
         existing_objects: "refuse", or "adopt" to take over roles and a database of an existing
             server that are there already; what is adopted is never dropped.
+        moved_to: The cluster and database that an existing server's stack has moved to on purpose,
+            "SYSTEM_IDENTIFIER/DATABASE"; "" for none.
         admin_password_version: Raised, it makes a new password for the admin of a server that
             this stack makes.
         access: Who may do what.
@@ -120,6 +122,7 @@ class Settings:
     sslmode_reason: str = ""
     admin_url: str = field(default="", repr=False)
     existing_objects: str = "refuse"
+    moved_to: str = ""
     admin_password_version: int = 1
     access: Access
     migrations: Path

@@ -127,12 +127,14 @@ def _settings(draft: Draft) -> Settings:
         sslmode_reason=draft["sslmodeReason"],
         admin_url=draft["adminUrl"],
         existing_objects=draft["existingObjects"],
+        moved_to=draft["movedTo"],
         admin_password_version=int(draft["adminPasswordVersion"]),
         access=_access(draft),
         migrations=draft.root / Path(draft["migrations"]).expanduser(),
         schema=options.parse(
             {key: draft[key] for key in options.DEFAULTS},
             roles=tuple(filter(None, asdict(names.roles(draft)).values())),
+            environment=draft.environment,
         ),
     )
 

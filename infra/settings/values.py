@@ -27,6 +27,7 @@ _COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 _TAG_OR_DIGEST = r"(:[\w][\w.-]{0,127})?(@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,})?"
 _IMAGE = re.compile(rf"({_DOMAIN})?{_COMPONENT}(/{_COMPONENT})*{_TAG_OR_DIGEST}", re.ASCII)
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
+_MOVED_TO = re.compile(r"[0-9]{1,20}/.+|", re.DOTALL)
 _CONFIGURATIONS = ("alembic.ini", "pyproject.toml")
 
 
@@ -41,6 +42,12 @@ def check(draft: Draft) -> None:
         elif key.shape == "path":
             _refuse(draft, key.name, _no_path(draft, key.name))
     _check_container(draft)
+    if not _MOVED_TO.fullmatch(draft["movedTo"]):
+        draft.refuse(
+            "movedTo",
+            f"{draft['movedTo']!r} names no cluster and database; SYSTEM_IDENTIFIER/DATABASE, as"
+            " the refusal says it",
+        )
     if draft.sound("migrations"):
         _check_migrations(draft)
     chosen = {name: draft[name] for name in options.DEFAULTS}

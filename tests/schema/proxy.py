@@ -16,6 +16,7 @@ class Proxy:
     """Stands before a server on a port of its own.
 
     Attributes:
+        target: The server, which may be another one for later connections.
         port: Where it listens.
         watch: Given each piece that the server answers, says whether it gets lost, and the
             connection with it.
@@ -25,7 +26,7 @@ class Proxy:
 
     def __init__(self, host: str, port: int) -> None:
         """Begin to listen."""
-        self._target = (host, port)
+        self.target = (host, port)
         self.port = 0
         self.watch: Callable[[bytes], bool] = lambda _: False
         self.refuse = False
@@ -59,7 +60,7 @@ class Proxy:
         if self.refuse:
             answers.close()
             return
-        server, questions = await asyncio.open_connection(*self._target)
+        server, questions = await asyncio.open_connection(*self.target)
         asked = asyncio.create_task(_copy(client, questions))
         try:
             while data := await server.read(2**16):

@@ -37,6 +37,7 @@ class SchemaStack:
         database: The database.
         url: Of that database; None is still to be made.
         resource: The node.
+        cluster: The cluster that the stack knows; "" for none.
     """
 
     def __init__(self, folder: Path, *, url: str) -> None:
@@ -45,6 +46,7 @@ class SchemaStack:
         self.url: str | None = url
         self.database = Database(url=url)
         self.resource = DynamicResource(provider=SchemaProvider())
+        self.cluster = ""
         self._configured: dict[str, str] = {}
 
     def configure(self, **values: str | None) -> None:
@@ -116,7 +118,7 @@ class SchemaStack:
         return self.resource.plan(
             {
                 "url": UNKNOWN if self.url is None else self.url,
-                "database": "",
+                "database": f"{self.cluster}/books" if self.cluster else "",
                 "migrations": "migrations",
                 "options": options.dump(),
                 "stack": "groundwork/test",

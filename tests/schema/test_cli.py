@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import subprocess
 import sys
 import uuid
@@ -194,3 +196,45 @@ def test_a_look_at_head_imports_neither_alembic_nor_sqlalchemy(
     loaded = set(json.loads(done.stdout))
     assert "asyncpg" in loaded
     assert not loaded & {"alembic", "sqlalchemy", "pulumi"}
+
+
+# -- the database of another stack ----------------------------------------------------------
+
+
+def test_the_database_of_a_stack_is_changed_under_its_name_alone(url: str, files: Path) -> None:
+    """Once the ledger names a stack, a run for none, or for another, stops before anything runs."""
+    assert command("upgrade", "--stack", "shop/prod", url=url, folder=files).returncode == 0
+    back = ("upgrade", "--revision", "base", "--downgrade", "allow")
+
+    for other in ((), ("--stack", "dev"), ("--stack", "shop/dev")):
+        stopped = command(*back, *other, url=url, folder=files)
+        assert stopped.returncode == 1
+        assert "shop/prod" in stopped.stderr
+        assert "Nothing was changed" in stopped.stderr
+    assert command("check", url=url, folder=files).returncode == 0
+
+    assert command(*back, "--stack", "prod", url=url, folder=files).returncode == 0
+    assert {
+        stack for (stack,) in Database(url=url).run("SELECT stack FROM schema_ledger.events")
+    } == {"shop/prod"}
+
+
+def test_a_stack_whose_state_is_here_is_not_run_on_another_database(
+    url: str, files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The state says which cluster the stack means; the option that names the other one helps."""
+    assert command("upgrade", url=url, folder=files).returncode == 0
+    state = tmp_path / "backend" / ".pulumi" / "stacks" / "shop" / "prod.json"
+    state.parent.mkdir(parents=True)
+    node = {"type": "pulumi-python:dynamic/groundwork:Schema", "outputs": {"database": "1/books"}}
+    state.write_text(json.dumps({"checkpoint": {"latest": {"resources": [node]}}}))
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path / 'backend'}")
+    back = ("upgrade", "--revision", "base", "--downgrade", "allow", "--stack", "prod")
+
+    stopped = command(*back, url=url, folder=files)
+    assert stopped.returncode == 1
+    assert "'books' of the cluster 1" in stopped.stderr
+    found = re.search(r"--moved-to '[^']*'", stopped.stderr)
+    assert found
+    meant = shlex.split(found[0])
+    assert command(*back, *meant, url=url, folder=files).returncode == 0

@@ -219,6 +219,7 @@ def test_an_object_is_accepted_on_the_command_line(stack: SchemaStack) -> None:
     _run(stack, "ALTER TABLE one ADD by_hand int", "CREATE TABLE extra (id int PRIMARY KEY)")
     stack.add_fourth()
     url, files = stack.url or "", stack.migrations
+    mine = ("--stack", "groundwork/test")
 
     listed = command("drift", url=url, folder=files)
     assert listed.returncode == 2
@@ -226,11 +227,11 @@ def test_an_object_is_accepted_on_the_command_line(stack: SchemaStack) -> None:
         "table public.extra was added",
         "column public.one.by_hand was added: integer",
     ]
-    wrong = command("drift", "accept", "table public.nothing", url=url, folder=files)
+    wrong = command("drift", "accept", "table public.nothing", *mine, url=url, folder=files)
     assert wrong.returncode == 1
     assert "column public.one.by_hand" in wrong.stderr
 
-    done = command("drift", "accept", "column public.one.by_hand", url=url, folder=files)
+    done = command("drift", "accept", "column public.one.by_hand", *mine, url=url, folder=files)
     assert (done.returncode, done.stdout) == (0, "table public.extra was added\n")
     assert _drift(stack) == ["table public.extra"]
     assert stack.heads() == [("ccc3",)]

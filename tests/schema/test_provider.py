@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 import pytest
 
+from infra.identity import WrongDatabaseError
 from tests.engine import histories
 from tests.engine.node import make_database
 from tests.migrations.place import cli
@@ -238,6 +239,28 @@ def test_destroy_leaves_the_schema_unless_told_otherwise(stack: SchemaStack) -> 
     stack.up()
     stack.destroy()
     assert stack.database.run("SELECT to_regclass('one')::text") == [(None,)]
+
+
+def test_nothing_is_taken_back_in_another_cluster(stack: SchemaStack) -> None:
+    """The state says which one the schema is in: a plan and a destroy stop at another one."""
+    stack.configure(on_destroy="downgrade")
+    stack.up()
+    stack.resource.outputs["database"] = "1/books"
+
+    with pytest.raises(WrongDatabaseError, match="cluster 1"):
+        stack.resource.destroy()
+    assert stack.heads() == [("ccc3",)]
+
+    stack.cluster = "1"
+    refused = stack.preview(check=False)
+    assert refused.status != 0
+    assert "cluster 1" in refused.text
+    stack.configure(environment="preview")
+    stack.resource.outputs["options"] = {
+        **stack.resource.outputs["options"],
+        "environment": "preview",
+    }
+    stack.resource.destroy()
 
 
 def test_a_failing_revision_is_undone_and_the_next_up_goes_on(stack: SchemaStack) -> None:

@@ -66,7 +66,14 @@ SELECT COALESCE((SELECT pg_catalog.pg_get_userbyid(nspowner)::text FROM pg_catal
                  JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
                  WHERE e.extname = 'vector'
                      AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION')),
-                '') AS extension_barrier
+                '') AS extension_barrier,
+       (SELECT count(*)::int FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND n.nspname !~ '^pg_'
+            AND n.nspname <> 'information_schema'
+            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                            WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                                AND d.objid = c.oid AND d.deptype = 'e')) AS tables
 """
 
 # A managed service lets its own administrators make what elsewhere takes a superuser, by a role

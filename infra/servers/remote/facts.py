@@ -75,6 +75,7 @@ class Database:
         app_owner: Whose its schema `app` is; "" where it has none.
         extension_schema: Where `vector` is installed in it; "" where it isn't.
         extension_barrier: Whose that schema is, where the admin can't let others use it; else "".
+        tables: How many tables, views and sequences it has, without those of extensions.
     """
 
     owner: str
@@ -83,6 +84,14 @@ class Database:
     app_owner: str = ""
     extension_schema: str = ""
     extension_barrier: str = ""
+    tables: int = 0
+
+    @property
+    def holds(self) -> str:
+        """What is in it, in words; "" for nothing."""
+        if self.refused:
+            return "what the admin can't look into"
+        return f"{self.tables} tables, views and sequences" if self.tables else ""
 
 
 @dataclass(frozen=True, kw_only=True)
