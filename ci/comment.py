@@ -10,9 +10,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from ci import surroundings
+from ci import report_file, surroundings
 from ci.api import ApiError, UnsureError
 from ci.forges import Comment, Forge, open_forge
+from ci.report_file import ReportFileError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,11 +33,9 @@ def main(*, description: str, arguments: Sequence[str] | None = None) -> int:
     """Write or edit the comment, and give the exit status."""
     options = _options(description, arguments)
     try:
-        report = options.report.read_text(encoding="utf-8")
+        report = report_file.read(options.report)
         print(f"ci/comment: {_run(report, options, os.environ)}")
-    except UnicodeDecodeError:
-        print(f"error: {options.report} is no text", file=sys.stderr)
-    except (OSError, ApiError, surroundings.SurroundingsError) as exc:
+    except (OSError, ApiError, ReportFileError, surroundings.SurroundingsError) as exc:
         print(f"error: {exc}", file=sys.stderr)
     else:
         return 0

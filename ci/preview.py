@@ -24,6 +24,7 @@ __all__ = ["main"]
 
 _PART = r"[A-Za-z0-9_][A-Za-z0-9_.-]*"
 _STACK = re.compile(rf"({_PART}/){{0,2}}{_PART}")
+_OBJECTED = 2  # the status of a preview that went well, with a plan that should not run
 _KEPT = 1000  # lines of output that a failure's last ones are taken from
 # A CI hands what nobody set over as an empty text, which Pulumi would take for a choice.
 _EMPTY = ("PULUMI_BACKEND_URL", "PULUMI_ACCESS_TOKEN", "PULUMI_CONFIG_PASSPHRASE_FILE")
@@ -46,7 +47,10 @@ def main(*, description: str, arguments: Sequence[str] | None = None) -> int:
         return 1
     _say(f"{options.stack}: {review.verdict()}")
     _say(f"report: {(options.output or review.folder) / 'report.md'}")
-    return status
+    objections = review.objections() if options.strict and not status else []
+    for why in objections:
+        _say(f"failed, since {why}")
+    return _OBJECTED if objections else status
 
 
 def _options(description: str, arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -58,6 +62,9 @@ def _options(description: str, arguments: Sequence[str] | None) -> argparse.Name
     output = os.environ.get("GROUNDWORK_REVIEW", "")
     parser.add_argument("--base", metavar="BRANCH", default="")
     parser.add_argument("--output", metavar="FOLDER", type=Path, default=output or None)
+    parser.add_argument(
+        "--strict", action="store_true", default=os.environ.get("GROUNDWORK_STRICT") == "true"
+    )
     stack = os.environ.get("GROUNDWORK_STACK", "") or "dev"
     parser.add_argument("stack", metavar="STACK", nargs="?", default=stack)
     options = parser.parse_args(arguments)

@@ -46,11 +46,24 @@ class Review:
 
     def verdict(self) -> str:
         """Give its line."""
+        return str(self._facts().get("verdict", "the report has no verdict"))
+
+    def objections(self) -> list[str]:
+        """Say what stands against running the plan, for a check that is to fail for it."""
+        facts = self._facts()
+        errors = int(facts.get("lint_errors", 0))
+        found = ["the review has no facts"] if not facts else []
+        found += ["the rehearsal failed"] if facts.get("failed") else []
+        found += ["up would refuse this plan"] if facts.get("refused") else []
+        found += [f"lint found {errors} error{'s' if errors > 1 else ''}"] if errors else []
+        return found
+
+    def _facts(self) -> dict[str, Any]:
         try:
             found: Any = json.loads((self.folder / "review.json").read_text(encoding="utf-8"))
-            return str(found["verdict"])
-        except (OSError, ValueError, KeyError, TypeError):
-            return "the report has no verdict"
+        except (OSError, ValueError):
+            return {}
+        return found if isinstance(found, dict) else {}
 
     def copy(self, target: Path) -> None:
         """Copy it to a folder, which is made, and keeps nothing of an earlier one."""

@@ -41,6 +41,9 @@ def write(review: Review) -> Path:
         "verdict": report.verdict(review),
         "approve": view.approve(review.plan) if review.plan else "",
         "pending": len(review.plan.steps) if review.plan else 0,
+        "lint_errors": sum(
+            each.level == "error" and not each.suppressed for each in review.findings
+        ),
         "refused": bool(review.refuses or review.unplanned),
         "failed": bool(review.rehearsal and review.rehearsal.failure)
         or bool(data_checks.violations(review)),

@@ -14,7 +14,7 @@ from infra.dynamic import Provider, known
 from infra.errors import GroundworkError
 from infra.row import Row
 from infra.schema import node, previewed, refusals, reviewed, view
-from infra.schema.errors import HeadsError, HistoryError, LiveError
+from infra.schema.errors import HeadsError, HistoryError
 from infra.schema.options import Options
 
 if TYPE_CHECKING:
@@ -130,12 +130,14 @@ class SchemaProvider(Provider):
         try:
             seen = node.look(_place(given))
         except GroundworkError as exc:
-            inputs = {**given, **view.blind(str(exc))}
-            return dynamic.ReadResult(id_, {**inputs, "revision": props["revision"]}, inputs)
+            return _blind(id_, props, given, str(exc))
         if seen.live is None and not seen.unseen:
             return dynamic.ReadResult("", {})
         if seen.live is None:
-            raise LiveError(seen.unseen)
+            # As where its role is gone with the server: `up` makes both again, after a refresh.
+            with Row(props.get("urn") or "") as row:
+                row.say(f"the schema could not be looked at: {seen.unseen}", warning=True)
+            return _blind(id_, props, given, seen.unseen)
         with Row(props.get("urn") or "") as row:
             node.tell_drift(_place(given), seen, say=row.say)
         inputs = {**given, **_shown(seen)}
@@ -146,6 +148,11 @@ class SchemaProvider(Provider):
         cancellation.listen()
         with Row(props.get("urn", "")) as row:
             node.leave(_place(props), say=row.say, cancelled=cancellation.requested)
+
+
+def _blind(id_: str, props: dict[str, Any], given: dict[str, Any], why: str) -> dynamic.ReadResult:
+    inputs = {**given, **view.blind(why)}
+    return dynamic.ReadResult(id_, {**inputs, "revision": props["revision"]}, inputs)
 
 
 def _reachable(olds: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

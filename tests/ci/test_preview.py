@@ -275,3 +275,37 @@ def test_a_stack_is_a_name(checkout: Checkout, stack: str) -> None:
     assert "is no name of a stack" in checkout.run(status=2)
 
     assert not (checkout.folder / "arguments").exists()
+
+
+@pytest.mark.parametrize(
+    ("facts", "status", "why"),
+    [
+        ({}, 0, ""),
+        ({"refused": True}, 2, "up would refuse this plan"),
+        ({"lint_errors": 2}, 2, "lint found 2 errors"),
+        ({"failed": True}, 2, "the rehearsal failed"),
+    ],
+)
+def test_a_strict_preview_fails_for_what_should_not_run(
+    checkout: Checkout, facts: dict[str, object], status: int, why: str
+) -> None:
+    """By an option, or by the variable that the workflow sets; else it is in the report alone."""
+    verdict = json.dumps({"verdict": "2 to apply", **facts})
+    folder = ".groundwork/review/dev"
+    checkout.previews(
+        f"mkdir -p {folder}; echo report > {folder}/report.md;"
+        f" echo '{verdict}' > {folder}/review.json"
+    )
+
+    checkout.run()
+    assert why in checkout.run("--strict", status=status)
+    checkout.environment["GROUNDWORK_STRICT"] = "true"
+    assert why in checkout.run(status=status)
+    assert (checkout.review("dev") / "report.md").is_file()
+
+
+def test_a_strict_preview_that_fails_keeps_its_own_status(checkout: Checkout) -> None:
+    """A preview that did not come about says more than a plan that should not run."""
+    checkout.previews(status=3)
+
+    checkout.run("--strict", status=3)

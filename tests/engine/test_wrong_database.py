@@ -20,6 +20,7 @@ pytestmark = pytest.mark.long
 
 _PASSWORD = "admin's-%-@-/-\"-+word"  # noqa: S105 - of throwaway servers
 _CLUSTER = "SELECT system_identifier::text FROM pg_control_system()"
+_VERIFIERS = "SELECT rolname, rolpassword FROM pg_authid WHERE rolname ~ '^books_' AND rolcanlogin"
 _CLIENT = "INSERT INTO app.clients (name) VALUES ('kept')"
 _CLIENTS = "SELECT name FROM app.clients"
 
@@ -58,6 +59,9 @@ def stack(scratch: Path, own: Server, other: Server, proxy: Proxy) -> Iterator[S
         made[-1].admin(server.url(hosts=hosts))
         made[-1].up()
     other.run("SET ROLE books_owner", _CLIENT, "SELECT 1", database="books")
+    # As pg_upgrade and pg_dumpall leave them.
+    for role, verifier in own.run(_VERIFIERS):
+        other.run(f"ALTER ROLE {role} PASSWORD '{verifier}'", "SELECT 1")
     yield made[1]
     for each in made:
         shutil.rmtree(each.folder)
