@@ -10,6 +10,7 @@ from infra import outputs, servers, settings
 from infra.database import Database, identity
 from infra.errors import GroundworkError
 from infra.schema.resource import Schema
+from toolchain.visible_text import visible
 
 # By this status a language host knows that the user has been told, and adds nothing.
 _REPORTED = 32
@@ -21,7 +22,7 @@ def main() -> None:
         chosen = settings.load()
         endpoint = servers.provision(chosen)
     except GroundworkError as exc:
-        pulumi.log.error(str(exc))
+        pulumi.log.error(visible(str(exc)))
         sys.exit(_REPORTED)
     database = Database("db", endpoint=endpoint, settings=chosen)
     schema = Schema(

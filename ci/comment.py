@@ -14,6 +14,7 @@ from ci import report_file, surroundings
 from ci.api import ApiError, UnsureError
 from ci.forges import Comment, Forge, open_forge
 from ci.report_file import ReportFileError
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,9 +35,9 @@ def main(*, description: str, arguments: Sequence[str] | None = None) -> int:
     options = _options(description, arguments)
     try:
         report = report_file.read(options.report)
-        print(f"ci/comment: {_run(report, options, os.environ)}")
+        print(visible(f"ci/comment: {_run(report, options, os.environ)}"))
     except (OSError, ApiError, ReportFileError, surroundings.SurroundingsError) as exc:
-        print(f"error: {exc}", file=sys.stderr)
+        print(visible(f"error: {exc}"), file=sys.stderr)
     else:
         return 0
     return 1

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from ci import merge_base
 from ci.redacting import redacted
-from ci.review import Review
+from ci.review import COLOURS, Review
 from toolchain import venv, versions
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -43,7 +44,7 @@ def main(*, description: str, arguments: Sequence[str] | None = None) -> int:
         if options.output:
             review.copy(options.output)
     except OSError as exc:
-        print(f"error: {exc}", file=sys.stderr)
+        print(visible(f"error: {exc}"), file=sys.stderr)
         return 1
     _say(f"{options.stack}: {review.verdict()}")
     _say(f"report: {(options.output or review.folder) / 'report.md'}")
@@ -121,12 +122,12 @@ def _preview(stack: str, environment: Mapping[str, str]) -> tuple[int, list[str]
             errors="replace",
         ) as child:
             for line in child.stdout or ():
-                print(line, end="", flush=True)
                 said.append(line.rstrip("\n"))
+                print(visible(COLOURS.sub("", said[-1])), flush=True)
         return child.returncode if child.returncode >= 0 else 128 - child.returncode, [*said]
     finally:
         signal.signal(signal.SIGINT, before)
 
 
 def _say(text: str) -> None:
-    print(f"ci/preview: {text}", flush=True)
+    print(visible(f"ci/preview: {text}"), flush=True)

@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from ci.redacting import redacted
 from toolchain import versions
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-__all__ = ["Review"]
+__all__ = ["COLOURS", "Review"]
 
 FILES = ("report.md", "report.html", "review.json")
 _LINES, _COLUMNS = 40, 500  # of the output that a report without a preview shows
-_COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+COLOURS = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _PROJECT = re.compile(r"^name:\s*[\"']?([\w.-]+)", re.MULTILINE)
 
 
@@ -98,8 +99,8 @@ class Review:
 
 def _last(said: Sequence[str], environment: Mapping[str, str]) -> str:
     # Redacted as a whole and before it is cut, since half a secret would not be found.
-    clean = _COLOURS.sub("", redacted("\n".join(said), environment))
-    lines = [line.rstrip()[:_COLUMNS] for line in clean.splitlines() if line.strip()]
+    clean = visible(COLOURS.sub("", redacted("\n".join(said), environment)))
+    lines = [line.rstrip()[:_COLUMNS] for line in clean.split("\n") if line.strip()]
     return "\n".join(lines[-_LINES:]) or "(nothing)"
 
 

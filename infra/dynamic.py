@@ -10,6 +10,7 @@ import grpc
 from pulumi import contains_unknowns, dynamic
 
 from infra.errors import GroundworkError
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -46,7 +47,7 @@ class Provider(dynamic.ResourceProvider):
 def _reporting(method: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         try:
-            return method(*args, **kwargs)
+            return _shown(method(*args, **kwargs))
         except GroundworkError as exc:
             _abort(str(exc), exc)
         except Exception as exc:  # noqa: BLE001 - the last place where one can be worded
@@ -57,6 +58,13 @@ def _reporting(method: Callable[..., Any]) -> Callable[..., Any]:
     call.__name__ = method.__name__
     call.__doc__ = method.__doc__
     return call
+
+
+def _shown(answer: Any) -> Any:
+    if isinstance(answer, dynamic.CheckResult):
+        for failure in answer.failures:
+            failure.reason = visible(failure.reason)
+    return answer
 
 
 def _abort(message: str, exc: Exception) -> NoReturn:
@@ -70,6 +78,6 @@ def _abort(message: str, exc: Exception) -> NoReturn:
     while frame is not None:
         context = frame.f_locals.get("context")
         if isinstance(context, grpc.ServicerContext):
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, message)
+            context.abort(grpc.StatusCode.FAILED_PRECONDITION, visible(message))
         frame = frame.f_back
     raise exc

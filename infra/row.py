@@ -10,6 +10,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any, Self
 
+from toolchain.visible_text import visible
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -52,6 +54,7 @@ class Row:
             live: Shown as the state of the row until the next one, and nowhere afterwards.
             warning: Shown as one.
         """
+        text = visible(text)
         if self._channel is None or not self._logged(text, live=live, warning=warning):
             print(text)  # noqa: T201 - the engine shows it on the stack's row
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from toolchain import engine, plugins, shell
 from toolchain.errors import ToolchainError
+from toolchain.visible_text import visible
 
 __all__ = ["main"]
 
@@ -17,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _COMMANDS[options.command](options)
     except (ToolchainError, OSError) as exc:
-        print(f"error: {exc}", file=sys.stderr)
+        print(visible(f"error: {exc}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nerror: interrupted. What was complete is kept; run it again", file=sys.stderr)
@@ -35,7 +36,7 @@ def _status(options: argparse.Namespace) -> int:
     from toolchain import status  # noqa: PLC0415 - an install must not wait for its imports
 
     text, ready = status.describe(options.plugin)
-    print(text)
+    print(visible(text))
     return 0 if ready else 1
 
 

@@ -7,6 +7,8 @@ import unicodedata
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from toolchain.visible_text import visible
+
 __all__ = ["Progress", "say", "step"]
 
 _LINE_EVERY = 10.0  # seconds between two lines where nothing can be redrawn
@@ -16,7 +18,7 @@ _COLUMNS = 80  # where a terminal does not say how wide it is
 
 def say(text: str) -> None:
     """Print one line of information to stderr."""
-    print(f"toolchain: {text}", file=sys.stderr, flush=True)
+    print(visible(f"toolchain: {text}"), file=sys.stderr, flush=True)
 
 
 class Progress:
@@ -49,7 +51,7 @@ class Progress:
         clock = f", {_clock(self.elapsed)}"
         text = f"{self._label}: {state}"
         if self._terminal:
-            line = _fit(f"toolchain: {text}", clock, _columns())
+            line = _fit(visible(f"toolchain: {text}"), clock, _columns())
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
         else:
             say(text + clock)

@@ -20,6 +20,7 @@ from urllib.parse import quote
 
 from toolchain import engine, login, plugins, progress, revision, run, shell, venv, versions
 from toolchain.errors import ToolchainError
+from toolchain.visible_text import visible
 
 __all__ = ["Stack"]
 
@@ -109,7 +110,7 @@ class Stack:
                 'make revision m="add due date to tasks"'
             )
         url, up = self._outputs()["migrator_url"], f"make up{self._suffix}"
-        print(revision.write(folder=self._migrations(), url=url, message=message, up=up))
+        print(visible(revision.write(folder=self._migrations(), url=url, message=message, up=up)))
         return 0
 
     def psql(self) -> int:
@@ -294,7 +295,7 @@ class Stack:
     def _summary(self) -> None:
         outputs = json.loads(self._ask("stack", "output", "--json"))
         suffix = self._suffix
-        print(
+        text = (
             f"\nPostgreSQL {outputs['version']} is ready.\n"
             f"  endpoint   {outputs['endpoint']}, database {outputs['database']}\n"
             f"  revision   {outputs['revision'] or '(none)'}\n"
@@ -303,6 +304,7 @@ class Stack:
             f"  look       make psql{suffix}\n"
             f"  take down  make down{suffix}"
         )
+        print(visible(text))
 
     def _forget(self) -> None:
         self._ask("stack", "rm", "--yes", "--preserve-config")

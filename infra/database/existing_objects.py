@@ -17,6 +17,7 @@ from infra.database import admin as administrator
 from infra.database.names import APP_SCHEMA, READONLY, READWRITE
 from infra.dynamic import Provider, known
 from infra.schema.statements.sql import identifier
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -166,8 +167,9 @@ def _tell(props: Mapping[str, Any], strange: list[Any]) -> None:
     """Say what only somebody else can grant on."""
     if strange:
         owners = ", ".join(sorted({each["owner"] for each in strange}))
-        print(  # noqa: T201 - the engine shows it
+        text = (
             f"{len(strange)} objects in schema {props['schema']} belong to {owners}, and were left"
             f" as they are: let their owner grant on them to {', '.join(props['groups'])}, or"
             f" give them to {props['owner']}"
         )
+        print(visible(text))  # noqa: T201 - the engine shows it

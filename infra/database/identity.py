@@ -20,6 +20,7 @@ from infra.dynamic import Provider, known
 from infra.identity import Identity, refuse_other
 from infra.schema.errors import DatabaseMissingError, LiveError
 from infra.servers.remote import catalog
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -121,7 +122,7 @@ class DatabaseIdentityProvider(Provider):
         try:
             cluster, holds = asyncio.run(_seen(props))
         except LiveError as exc:
-            print(f"the stack's database could not be looked at: {exc}")  # noqa: T201 - the engine shows it
+            print(visible(f"the stack's database could not be looked at: {exc}"))  # noqa: T201 - the engine shows it
             return
         place = address(props["admin"]["host"], int(props["admin"]["port"]))
         refuse_other(

@@ -9,6 +9,7 @@ from pulumi import dynamic
 
 from infra.database import admin
 from infra.dynamic import Provider, known
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -74,7 +75,7 @@ class Watched(Provider):
         given = self._given(props)
         found, failure = admin.look(lambda: self.find(props), place=given)
         if failure is not None:
-            print(f"the {self.noun} could not be looked at: {failure}")  # noqa: T201 - the engine shows it
+            print(visible(f"the {self.noun} could not be looked at: {failure}"))  # noqa: T201 - the engine shows it
             return dynamic.ReadResult(id_, given, given)
         if found is None:
             return dynamic.ReadResult("", {})

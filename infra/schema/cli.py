@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from infra.errors import GroundworkError
 from infra.schema import history, ledger, live, node, options, review, states, view
 from infra.schema.errors import PlanError, RehearsalError
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         status: int = asked.run(asked)
     except GroundworkError as exc:
-        print(f"error: {exc}", file=sys.stderr)
+        print(visible(f"error: {exc}"), file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("error: stopped from the keyboard.", file=sys.stderr)
@@ -273,7 +274,7 @@ def _report(asked: argparse.Namespace) -> int:
         )
     found = _review(asked)
     if asked.json:
-        _put(asked, json.dumps(asdict(found), indent=2, ensure_ascii=False))
+        _put(asked, json.dumps(asdict(found), indent=2))
     elif asked.format == "markdown":
         _put(asked, report.markdown(found, limit=asked.limit))
     elif asked.format == "html":
@@ -289,10 +290,10 @@ def _report(asked: argparse.Namespace) -> int:
 
 def _put(asked: argparse.Namespace, text: str) -> None:
     if asked.output is None:
-        print(text)
+        print(text if asked.json else visible(text))
         return
     try:
-        asked.output.write_text(text, encoding="utf-8")
+        asked.output.write_text(text if asked.json else visible(text), encoding="utf-8")
     except OSError as exc:
         raise UsageError(f"{asked.output} can't be written: {exc.strerror}.") from exc
 
@@ -313,9 +314,9 @@ def _ledger(asked: argparse.Namespace) -> int:
 
 
 def _answer(asked: argparse.Namespace, data: Any, text: str) -> None:
-    print(json.dumps(data, indent=2, ensure_ascii=False) if asked.json else text)
+    print(json.dumps(data, indent=2) if asked.json else visible(text))
 
 
 def _say(text: str, *, live: bool = False, warning: bool = False) -> None:
     del live, warning
-    print(text, file=sys.stderr)
+    print(visible(text), file=sys.stderr)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.schema import catalog
 from infra.schema.model import Plan
+from toolchain.visible_text import visible, visible_line
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -32,9 +33,12 @@ __all__ = [
 BLIND = "can't be told"
 """How the line of a plan begins where the database could not be asked."""
 
-_ABOUT = ("live", "environment", "loses", "locks", "commits")
+_ABOUT = ("live", "environment", "loses", "locks", "commits", "downgrade")
 _LOCKS = 6
 _BRIEF = 20
+_WHOLE = 60  # lines of SQL that a preview shows without leaving any out
+_SHOWN = 12  # lines of each revision, where there are more
+_WIDTH = 300
 _SHORT = 12
 
 
@@ -138,14 +142,13 @@ def text(plan: Plan) -> str:
     """Give a plan as a person reads it on a terminal: whole, with all its SQL."""
     said = properties(plan)
     lines = [said["plan"]]
-    lines += [f"note: {note}" for note in said["notes"]]
-    lines += [f"by hand: {words}" for words in said["drift"].values()]
+    lines += [visible_line(f"note: {note}") for note in said["notes"]]
+    lines += [visible_line(f"by hand: {words}") for words in said["drift"].values()]
     for revision, step in said["pending"].items():
-        lines += ["", f"{revision}  {step['message']}"]
-        lines += [f"  {key}: {step[key]}" for key in _ABOUT if key in step]
-        lines += [f"  {key}: {step[key]}" for key in ("downgrade",) if key in step]
+        lines += ["", visible_line(f"{revision}  {step['message']}")]
+        lines += [visible_line(f"  {key}: {step[key]}") for key in _ABOUT if key in step]
         for statement in step.get("sql", ()):
-            lines += ["", *(f"    {line}" for line in f"{statement};".splitlines())]
+            lines += ["", *_sql(statement)]
     if said["approve"]:
         lines += ["", f"approve: {said['approve']}"]
     return "\n".join(lines)
@@ -154,18 +157,41 @@ def text(plan: Plan) -> str:
 def brief(plan: Plan) -> str:
     """Give a plan in a few lines, for the messages of a preview; empty where there is nothing."""
     said = properties(plan)
-    lines = [f"note: {note}" for note in said["notes"]]
-    lines += [f"by hand: {words}" for words in list(said["drift"].values())[:_BRIEF]]
+    whole = len([each for step in plan.steps for each in _lines(step.script.statements)]) <= _WHOLE
+    lines = [visible_line(f"note: {note}") for note in said["notes"]]
+    lines += [visible_line(f"by hand: {words}") for words in list(said["drift"].values())[:_BRIEF]]
     for revision, step in list(said["pending"].items())[:_BRIEF]:
         about = [step.get("live", ""), *(step.get(key, "") for key in ("loses", "locks"))]
         words = (step["message"], about[0], about[1] and f"loses {about[1]}", about[2])
-        lines.append(f"{revision} {'; '.join(word for word in words if word)}")
+        lines.append(visible_line(f"{revision} {'; '.join(word for word in words if word)}"))
+        lines += _excerpt(step.get("sql", ()), whole=whole)
     more = max(len(said["drift"]), len(said["pending"])) - _BRIEF
     lines += [f"and {more} more"] if more > 0 else []
     if not lines:
         return ""
     digest = [f"approve: {said['approve']}"] if said["approve"] else []
     return "\n".join([said["plan"], *lines, *digest])
+
+
+def _excerpt(statements: Sequence[str], *, whole: bool) -> list[str]:
+    """Give the SQL of a revision, or its first lines and how many more there are."""
+    lines = _lines(statements)
+    shown = lines if whole else lines[:_SHOWN]
+    cut = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in shown]
+    more = len(lines) - len(shown)
+    return cut + ([f"    ... and {more:,} more lines, which the report has"] if more else [])
+
+
+def _lines(statements: Sequence[str]) -> list[str]:
+    return [line for statement in statements for line in _sql(statement)]
+
+
+def _sql(statement: str) -> list[str]:
+    """Give the lines of a statement, ended as psql wants it and indented."""
+    text = visible(statement).strip("\n")
+    comment = "--" in text.rpartition("\n")[2]
+    ended = text if text.endswith(";") else f"{text}\n;" if comment else f"{text};"
+    return [f"    {line}" for line in ended.split("\n")]
 
 
 def reviewed(found: Review) -> str:
@@ -175,7 +201,8 @@ def reviewed(found: Review) -> str:
     lines = [brief(found.plan)]
     told = [each for each in found.findings if each.level != "note" and not each.suppressed]
     lines += [
-        f"{each.level}: {each.revision} {each.rule}: {each.message}" for each in told[:_BRIEF]
+        visible_line(f"{each.level}: {each.revision} {each.rule}: {each.message}")
+        for each in told[:_BRIEF]
     ]
     lines += [f"and {len(told) - _BRIEF} more findings"] if len(told) > _BRIEF else []
     lines += _rows(found)
@@ -201,7 +228,7 @@ def findings(found: Sequence[Finding]) -> str:
     for each in found:
         why = f" (let pass: {each.suppressed})" if each.suppressed else ""
         where = f"{each.revision} " if each.revision else ""
-        lines.append(f"{each.level}: {where}{each.rule}: {each.message}{why}")
+        lines.append(visible_line(f"{each.level}: {where}{each.rule}: {each.message}{why}"))
         lines += [f"    {each.help}"] if each.help and not each.suppressed else []
     return "\n".join(lines) or "nothing found"
 
@@ -220,7 +247,7 @@ def rehearsal(seen: Rehearsal) -> str:
         lines += [f"  builds {each.index} on {each.relation}" for each in step.built]
         for sent in step.sent:
             time = f"{sent.seconds * 1000:.1f} ms"
-            lines += ["", f"    -- {time}", *(f"    {line}" for line in sent.sql.splitlines())]
+            lines += ["", f"    -- {time}", *_sql(sent.sql)]
     lines += [""] if seen.notes else []
     return "\n".join([*lines, *(f"note: {note}" for note in seen.notes)])
 
@@ -253,7 +280,7 @@ def history(files: History) -> str:
     for revision in files.revisions:
         how = f"  (runs live: {revision.upgrade.live})" if revision.upgrade.live else ""
         head = "  (head)" if revision.id in files.heads else ""
-        lines.append(f"{revision.id}  {revision.message}{head}{how}")
+        lines.append(visible_line(f"{revision.id}  {revision.message}{head}{how}"))
     return "\n".join(lines) or "no revisions"
 
 
@@ -262,4 +289,4 @@ def event(row: Mapping[str, Any]) -> str:
     begun = " (not finished)" if row["state"] == "begun" else ""
     who = " ".join(filter(None, (row["login"], row["stack"], row["commit"][:_SHORT])))
     what = f"{row['direction']:5} {row['revision']}  {row['message']}{begun}"
-    return f"{row['at']}  {what}  {row['seconds']:.1f} s  {who}"
+    return visible_line(f"{row['at']}  {what}  {row['seconds']:.1f} s  {who}")

@@ -18,6 +18,7 @@ from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.remote import adminurl, facts
 from infra.servers.remote.adoption import Known, refusals, renamed
 from infra.servers.remote.facts import Facts, Wanted
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from infra.servers.remote.adminurl import AdminUrl
@@ -97,15 +98,16 @@ def _look(admin: AdminUrl, wanted: Wanted, seconds: float) -> Facts | None:
         except ProbeError as exc:
             if not preview:
                 raise
-            pulumi.log.warn(
+            text = (
                 f"{exc} This preview can't say what is there already, and `up` will fail unless"
                 " the server answers by then."
             )
+            pulumi.log.warn(visible(text))
     return None
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - the engine shows it, while its log waits for the program
+    print(visible(text), flush=True)  # noqa: T201 - the engine shows it, while its log waits for the program
 
 
 def _ignore(text: str) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.settings import docs
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         changed = _changed(written)
     except (OSError, ValueError) as exc:
-        sys.stderr.write(f"error: {_worded(exc)}. Nothing was written.\n")
+        sys.stderr.write(visible(f"error: {_worded(exc)}. Nothing was written.\n"))
         return 1
     if asked.check:
         return _report(changed)

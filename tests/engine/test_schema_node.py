@@ -27,6 +27,7 @@ def test_a_preview_shows_the_plan_and_writes_nothing(node: Node) -> None:
     """Message, SQL, locks and way back of each revision, in JSON and in text; no table is made."""
     shown = node.shown()
     text = node.preview("--diff").text
+    brief = node.preview().text
 
     assert shown["op"] == "create"
     assert list(shown["pending"]) == ["aaa1", "bbb2", "ccc3"]
@@ -38,6 +39,7 @@ def test_a_preview_shows_the_plan_and_writes_nothing(node: Node) -> None:
     assert shown["approve"]
     for said in (
         "ccc3 3/3 message of ccc3; ShareLock on one",
+        "    CREATE INDEX ix_one_note ON one (note);",
         f"approve: {shown['approve']}",
         "1/3 message of aaa1",
         "CREATE TABLE one",
@@ -46,6 +48,8 @@ def test_a_preview_shows_the_plan_and_writes_nothing(node: Node) -> None:
     ):
         assert said in text
     assert node.url not in text
+    for statement in shown["pending"].values():
+        assert all(f"    {sql};" in brief for sql in statement["sql"])
     assert node.database.run(
         "SELECT count(*) FROM pg_class WHERE relname IN ('one', 'alembic_version', 'events')"
     ) == [(0,)]

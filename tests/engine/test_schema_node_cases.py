@@ -41,6 +41,27 @@ def test_a_url_that_is_not_known_yet_shows_the_way_from_nothing(
     assert "schema" not in node.steps()
 
 
+def test_nothing_that_a_terminal_obeys_is_in_what_the_engine_shows(
+    make_node: Callable[..., Node],
+) -> None:
+    """A message that clears the screen, SQL and names that turn it around; JSON alone has them."""
+    node = make_node()
+    odd = "\x1b[2J\x07\x9b\u202e\u200b\u2028\u2066"
+    sql = f"CREATE TABLE evil (id int) -- {odd}\rcomment"
+    path = histories.add(
+        node.migrations, "ddd4", "ccc3", f"op.execute({sql!r})", message=f"evil {odd[:6]} end"
+    )
+    path.write_text(path.read_text().replace("comment", ""), encoding="utf-8")
+    texts = [node.preview().text, node.preview("--diff").text]
+    node.database.run('CREATE TABLE "odd \x1b[2J \u202e" (id int)', "SELECT 1")
+    texts += [node.up().text, node.preview("--diff").text, node.refresh().text]
+
+    for text in texts:
+        assert {c for c in text if not c.isprintable()} <= {"\n", "\t"}
+    assert r"\x1b[2J" in texts[0]
+    assert "ddd4" in node.resource()["outputs"]["revision"]
+
+
 def test_a_saved_plan_holds_the_sql_and_runs_as_saved(make_node: Callable[..., Node]) -> None:
     """The engine's own plan file has the statements; `up --plan` takes no others."""
     node = make_node()

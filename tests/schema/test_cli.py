@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import os
 import re
@@ -17,8 +18,10 @@ from tests.engine import histories
 from tests.engine.node import Database, make_database
 from tests.forking import servers
 from tests.migrations.place import ROOT
+from tests.schema.histories.project import bare
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from tests.conftest import PostgresServer
@@ -238,3 +241,29 @@ def test_a_stack_whose_state_is_here_is_not_run_on_another_database(
     assert found
     meant = shlex.split(found[0])
     assert command(*back, *meant, url=url, folder=files).returncode == 0
+
+
+@pytest.mark.parametrize("name", ["history", "plan", "report"])
+def test_no_command_prints_what_a_terminal_obeys(tmp_path: Path, name: str) -> None:
+    """Messages and SQL of revisions are anybody's; JSON alone has them as they are."""
+    odd = "\x1b[2J\x07\x9b\u202e\u200b"
+    project = bare(tmp_path)
+    sql = f"CREATE TABLE one (id int) -- {odd}"
+    project.revision("aaaa", None, f"op.execute({sql!r})", message=f"first {odd} end")
+    project.revision("bbbb", "aaaa", f"raise ValueError({odd!r})", message="second")
+
+    said = command(name, *(["--format", "markdown"] if name == "report" else []), folder=tmp_path)
+    data = command(name, "--json", folder=tmp_path)
+
+    for printed in (said.stdout, said.stderr):
+        assert {c for c in printed if not c.isprintable()} <= {"\n", "\t"}
+    assert r"first \x1b[2J\x07\x9b\u202e\u200b end" in html.unescape(said.stdout)
+    assert odd in "".join(_texts(json.loads(data.stdout)))
+
+
+def _texts(data: Any) -> Iterator[str]:
+    if isinstance(data, str):
+        yield data
+    elif isinstance(data, dict | list):
+        for each in data.values() if isinstance(data, dict) else data:
+            yield from _texts(each)

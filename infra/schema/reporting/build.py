@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from dataclasses import fields, is_dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 from infra.schema import view
 from infra.schema.model import Plan
@@ -20,6 +20,7 @@ from infra.schema.reporting import (
 )
 from infra.schema.reporting.content import Drawing, Report, Said, Section
 from infra.schema.reporting.verdict import SIGNS, verdict
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +41,7 @@ def report(review: Review) -> Report:
     plan = review.plan
     failed = bool(review.rehearsal and review.rehearsal.failure)
     failed = failed or bool(data_checks.violations(review))
-    return Report(
+    content = Report(
         stack=words.line(review.stack),
         sign=SIGNS[mood],
         mood=mood,
@@ -51,6 +52,21 @@ def report(review: Review) -> Report:
         rows=table,
         sections=tuple(_sections(review, table, reasons)),
     )
+    shown: Report = _shown(content)
+    return shown
+
+
+def _shown(content: Any) -> Any:
+    """Let no control character through, whatever part of the content it is in."""
+    if isinstance(content, str):
+        return visible(content)
+    if isinstance(content, tuple):
+        return tuple(map(_shown, content))
+    if is_dataclass(content) and not isinstance(content, type):
+        return replace(
+            content, **{each.name: _shown(getattr(content, each.name)) for each in fields(content)}
+        )
+    return content
 
 
 def _table(review: Review) -> tuple[Row, ...]:

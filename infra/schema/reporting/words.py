@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
+from toolchain import visible_text
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
@@ -81,16 +83,7 @@ def visible(text: str) -> str:
     hidden = _DATABASE_URL.sub(f"the database's URL {_HIDDEN}", text)
     hidden = _LOGIN.sub(rf"\1{_HIDDEN}@", hidden)
     hidden = _PASSWORD_OF_ROLE.sub(rf"\1'{_HIDDEN}'", _PASSWORD.sub(rf"\1{_HIDDEN}", hidden))
-    lines = hidden.replace("\r\n", "\n")
-    if lines.isascii() and lines.replace("\n", "").replace("\t", "").isprintable():
-        return lines
-    return "".join(c if c.isprintable() or c in "\n\t" else _escaped(c) for c in lines)
-
-
-def _escaped(character: str) -> str:
-    if character.isspace() and character not in "\r\v\f\x1c\x1d\x1e\x1f\x85\u2028\u2029":
-        return " "  # a space of another width looks like one
-    return character.encode("unicode_escape").decode()
+    return visible_text.visible(hidden)
 
 
 def line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ def quoted_block(text: str) -> str:
 
 def first_line(statement: str, width: int = 100) -> str:
     """Give the first line of a statement that says something, cut to `width` characters."""
-    lines = [line.strip() for line in statement.splitlines()]
+    # Where PostgreSQL ends a comment, and nowhere else.
+    lines = [line.strip() for line in re.split(r"[\r\n]+", statement)]
     said = [line for line in lines if line and not line.startswith("--")] or [*filter(None, lines)]
     line = said[0] if said else ""
     return line if len(line) <= width else f"{line[: width - 1]}…"
