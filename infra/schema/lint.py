@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from infra.schema.options import Options
     from infra.schema.review import Level, Rehearsal
 
-__all__ = ["lint", "refusing"]
+__all__ = ["lint", "refusing", "told"]
 
 _MAJOR = 17
 """The server's version where nobody knows it: what this project makes."""
@@ -73,11 +73,11 @@ def lint(  # noqa: PLR0913 - a plan, and all that may be known beside it
         LiveError: The database does not answer.
     """
     if options.lint == "off" or not any(step.direction == "up" for step in plan.steps):
-        return _alone(beside, plan, options)
+        return told(beside, plan, options)
     old = released.history_files(history, folder, options.since) if options.since else ()
     all_ = pending.read(plan, old, rehearsal)
     if all(each.history for each in all_):
-        return _alone(beside, plan, options)
+        return told(beside, plan, options)
     way = tuple(course.follow(all_, history, live))
     seen = _Seen(
         way=way,
@@ -89,6 +89,19 @@ def lint(  # noqa: PLR0913 - a plan, and all that may be known beside it
         beside=tuple(beside),
     )
     return _settled(seen, rehearsal)
+
+
+def told(remarks: Iterable[Remark], plan: Plan, options: Options) -> tuple[Finding, ...]:
+    """Give remarks of others their levels, and the reasons of files to let them pass.
+
+    Args:
+        remarks: What was found.
+        plan: Its steps say what their files let pass.
+        options: `lint_levels`.
+    """
+    steps = {step.revision: pending.Pending(step=step, statements=()) for step in plan.steps}
+    found = [_finding(each, steps.get(each.revision), options) for each in remarks]
+    return _ordered(filter(None, found))
 
 
 def refusing(findings: Iterable[Finding]) -> tuple[Finding, ...]:
@@ -172,13 +185,6 @@ class _Seen:
         if remark.rule in at_once and at_once[remark.rule]():
             return True
         return moment.unused and remark.rule in levels.SQUAWK and levels.SQUAWK[remark.rule].used
-
-
-def _alone(beside: Iterable[Remark], plan: Plan, options: Options) -> tuple[Finding, ...]:
-    """Give levels to what others have found, where there is nothing to lint."""
-    steps = {step.revision: pending.Pending(step=step, statements=()) for step in plan.steps}
-    found = [_finding(each, steps.get(each.revision), options) for each in beside]
-    return _ordered(filter(None, found))
 
 
 def _ordered(findings: Iterable[Finding]) -> tuple[Finding, ...]:

@@ -180,11 +180,12 @@ def review(place: Place, seen: Look, *, say: Say, rehearsed: bool) -> Review:
     if rehearsal is not None and any(step.script.live for step in made.steps):
         rows = _ask_rows(place, seen, made, rehearsal)
     checks = data_checks.with_rehearsal(rows.checks, rehearsal)
-    beside = tuple(data_checks.remarks(checks, rehearsal))
+    ahead = _look_ahead(place, seen, made)
+    beside = (*data_checks.remarks(checks, rehearsal), *ahead)
     findings = _lint(place, seen, made, rehearsal, beside)
     # An update has no rehearsal to know the SQL of live revisions from: it refuses without.
     known = findings if rehearsal is None else None
-    errors = sorted({each.rule for each in _refusing(place, seen, made, known, first)})
+    errors = sorted({each.rule for each in _refusing(place, seen, made, known, first, ahead)})
     refuses = [f"lint found errors, and lint is refuse: {', '.join(errors)}"] if errors else []
     if not plan.approved(made, options.policy):
         refuses.append(f"approved_plan is {options.policy.approved_plan}, and this is another plan")
@@ -270,14 +271,34 @@ def _lint(
     )
 
 
-def _refuse_unsound(place: Place, seen: Seen) -> None:
-    """Stop before anything runs, where lint finds errors and the stack refuses them."""
-    if place.options.lint != "refuse":
+def _look_ahead(place: Place, seen: Look, made: Plan) -> tuple[Remark, ...]:
+    """Look at what is in a plan's way on the server at this moment."""
+    if place.options.lint == "off" or not made.steps:
+        return ()
+    from infra.schema.preflight import findings  # noqa: PLC0415 - it loads a parser
+
+    return findings.look(made, seen.history, seen.live, place.url, place.options)
+
+
+def _refuse_unsound(place: Place, seen: Seen, say: Say) -> None:
+    """Stop before anything runs, where lint finds errors and the stack refuses them.
+
+    What is in the way at this moment is told whatever the stack says.
+    """
+    if not seen.plan.steps:
         return
-    checks = _ask_rows(place, seen, seen.plan).checks
-    refusing = _refusing(place, seen, seen.plan, None, checks)
-    if refusing:
-        raise refusals.unsound(refusing)
+    ahead = _look_ahead(place, seen, seen.plan)
+    if place.options.lint == "refuse":
+        checks = _ask_rows(place, seen, seen.plan).checks
+        refusing = _refusing(place, seen, seen.plan, None, checks, ahead)
+        if refusing:
+            raise refusals.unsound(refusing)
+    if ahead:
+        from infra.schema import lint  # noqa: PLC0415 - as in _lint
+
+        for each in lint.told(ahead, seen.plan, place.options):
+            if each.level != "note" and not each.suppressed:
+                say(f"{each.level}: {each.rule}: {each.message}", warning=True)
 
 
 def _refusing(
@@ -286,6 +307,7 @@ def _refusing(
     made: Plan,
     known: tuple[Finding, ...] | None,
     checks: Sequence[DataCheck],
+    ahead: Sequence[Remark],
 ) -> tuple[Finding, ...]:
     """Give the findings for which `up` stops; `known` are those without a rehearsal, if at hand."""
     if place.options.lint != "refuse" or not made.steps:
@@ -293,7 +315,7 @@ def _refusing(
     from infra.schema import lint  # noqa: PLC0415 - it loads a parser, where something is pending
 
     if known is None:
-        known = _lint(place, seen, made, beside=data_checks.remarks(checks))
+        known = _lint(place, seen, made, beside=(*data_checks.remarks(checks), *ahead))
     return lint.refusing(known)
 
 
@@ -317,7 +339,7 @@ def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) 
     if shown not in ("", seen.plan.digest):
         raise refusals.moved(seen.plan)
     plan.refuse_unapproved(seen.plan, place.options.policy)
-    _refuse_unsound(place, seen)
+    _refuse_unsound(place, seen, say)
     try:
         _run(place, seen.history, seen.plan, say, cancelled)
     except MovedError:

@@ -50,6 +50,7 @@ DEFAULTS = {
     "dataChecks": "true",
     "dataCheckTimeout": "2s",
     "dataChecksTimeout": "20s",
+    "longTransaction": "1min",
 }
 
 CHOICES = {
@@ -68,6 +69,7 @@ DURATIONS = (
     "rehearse_timeout",
     "dataCheckTimeout",
     "dataChecksTimeout",
+    "longTransaction",
 )
 RULE_LEVELS = ("error", "warning", "note", "off")
 MOST_ROWS = 10_000_000
@@ -110,6 +112,7 @@ class Options:
         data_checks: Whether a review asks the live rows what statements depend on.
         data_check_timeout: How long one such question may take, as PostgreSQL writes a duration.
         data_checks_timeout: How long all of them may take.
+        long_transaction: From which age on a transaction that is in the way is told.
         roles: The roles that the stack declares; empty where nobody said.
         environment: The kind of environment, "prod" for example; empty outside of a stack.
     """
@@ -128,6 +131,7 @@ class Options:
     data_checks: bool = True
     data_check_timeout: str = DEFAULTS["dataCheckTimeout"]
     data_checks_timeout: str = DEFAULTS["dataChecksTimeout"]
+    long_transaction: str = DEFAULTS["longTransaction"]
     roles: tuple[str, ...] = ()
     environment: str = ""
 
@@ -270,6 +274,7 @@ def parse(
         data_checks=given["dataChecks"] == "true",
         data_check_timeout=given["dataCheckTimeout"],
         data_checks_timeout=given["dataChecksTimeout"],
+        long_transaction=given["longTransaction"],
         roles=roles,
         environment=environment,
     )

@@ -324,6 +324,7 @@ _SCHEMA_WORDS = {
     "statistics answer",
     "dataCheckTimeout": "How long one question about the live rows may take",
     "dataChecksTimeout": "How long all questions about the live rows may take",
+    "longTransaction": "From which age on a transaction that is in a plan's way is told",
 }
 _SCHEMA_PRESETS = {
     "downgrade": {"dev": "refuse", "preview": "allow", "prod": "refuse"},

@@ -1,4 +1,4 @@
-"""Rows in a review: what live rows refuse stops, what they allow passes over made-up ones too."""
+"""Live rows and sessions in a review and in `up`: what is in the way is told, or stops them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.schema import report, view
-from infra.schema.errors import UnsoundError
+from infra.schema import node, report, view
+from infra.schema.errors import MigrationError, UnsoundError
 from tests.review.cases import Case
 from tests.review.making import stage
+from tests.schema.sessions import session
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -151,3 +152,28 @@ def test_a_downgrade_that_production_refuses_is_not_called_rehearsed(
         assert "**fails over the live rows**" in text
         assert "way back for all" not in report.verdict(found)
         assert "downgrade-rows-violate" in {each.rule for each in found.findings}
+
+
+def test_up_tells_who_is_in_its_way(postgres_server: PostgresServer, tmp_path: Path) -> None:
+    """An old transaction on the table is a warning of `up` and a finding of the preview."""
+    up = "op.execute('ALTER TABLE clients ADD phone text')"
+    told: list[str] = []
+
+    def say(text: str, *, live: bool = False, warning: bool = False) -> None:
+        del live
+        told.extend([text] if warning else [])
+
+    chosen = {"longTransaction": "0", "lock_timeout": "100ms"}
+    with (
+        stage(Case(says="x", up=up), postgres_server, tmp_path) as made,
+        session(made.live, "SELECT * FROM clients LIMIT 1") as pid,
+    ):
+        found = made.review(longTransaction="0")
+        with pytest.raises(MigrationError):
+            node.bring(made.place(**chosen), shown="", say=say, cancelled=lambda: False)
+        with pytest.raises(UnsoundError, match="long-transaction"):
+            made.up(lint="refuse", lint_levels="long-transaction=error", longTransaction="0")
+
+    wanted = f"long-transaction: process {pid} of "
+    assert any(text.startswith(f"warning: {wanted}") for text in told)
+    assert f"warning: 2b {wanted}" in view.reviewed(found)

@@ -84,8 +84,7 @@ def _of_step(step: Step, state: PlanState, rehearsal: Rehearsal | None) -> Itera
     state.begin()
     up = step.direction == "up"
     texts, unknown = pending.pieces(step, rehearsal if up else None)
-    if step.script.live and not texts:
-        unknown = unknown or step.script.live
+    if unknown:
         yield Question(
             revision=step.revision,
             direction=step.direction,

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from infra.schema.linting.trees import Name
 
 __all__ = [
+    "SERIALS",
     "added",
     "bound",
     "clauses",
@@ -37,11 +38,14 @@ __all__ = [
     "read_columns",
     "retyped",
     "stored",
+    "takes_all",
     "types_named",
 ]
 
-_SERIALS = frozenset({"serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"})
-_WIDE = frozenset({"text"})
+SERIALS = frozenset({"serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"})
+"""Types that are no types: a sequence fills the column."""
+
+_WIDE = frozenset({"text", "varchar"})
 _LIMITED = frozenset({"varchar", "bpchar"})
 
 
@@ -236,7 +240,7 @@ def added(column: Mapping[str, Any]) -> tuple[str, list[Condition]]:
     default = next((p.get("raw_expr") for p in parts if p.get("contype") == "CONSTR_DEFAULT"), None)
     type_ = trees.named(trees.strings(column.get("typeName", {}).get("names", [])))[1]
     given = default is not None and not _null(default)
-    filled = kinds & {"CONSTR_IDENTITY", "CONSTR_GENERATED"} or type_ in _SERIALS
+    filled = kinds & {"CONSTR_IDENTITY", "CONSTR_GENERATED"} or type_ in SERIALS
     if filled:
         return "set", []
     written = trees.written(name)
@@ -261,6 +265,14 @@ def _null(node: Any) -> bool:
     return kind == "A_Const" and bool(fields.get("isnull"))
 
 
+def takes_all(column: Mapping[str, Any]) -> bool:
+    """Tell whether the new type of a column is text or the like, as the value stands."""
+    type_ = column.get("typeName", {})
+    name = trees.named(trees.strings(type_.get("names", [])))[1]
+    limited = type_.get("typmods") or type_.get("arrayBounds")
+    return name in _WIDE and not limited and column.get("raw_default") is None
+
+
 def retyped(fields: Mapping[str, Any], clause: Sentence) -> tuple[Cast, Mapping[str, Any]] | None:
     """Read ALTER COLUMN ... TYPE; gives the cast, and the tree of what is cast.
 
@@ -273,7 +285,7 @@ def retyped(fields: Mapping[str, Any], clause: Sentence) -> tuple[Cast, Mapping[
     mods = [each.get("ival", {}).get("ival", 0) for _, each in trees.elements(type_.get("typmods"))]
     using = definition.get("raw_default")
     array_ = bool(type_.get("arrayBounds"))
-    if name in _WIDE | {"varchar"} and not mods and not array_ and using is None:
+    if takes_all(definition):
         return None
     rest = clause.copy()
     rest.take("ALTER")

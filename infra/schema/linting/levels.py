@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["DATA", "OWN", "RULES", "SQUAWK", "Rule", "included", "known", "level", "rule_named"]
+__all__ = [
+    "DATA",
+    "NOW",
+    "OWN",
+    "RULES",
+    "SQUAWK",
+    "Rule",
+    "included",
+    "known",
+    "level",
+    "rule_named",
+]
 
 Level = Literal["error", "warning", "note", "off"]
 
@@ -165,6 +176,13 @@ OWN: Mapping[str, Rule] = {
     "rows-not-checked": Rule(level="warning", why="whether rows make it fail is not known"),
     "made-up-rows-fail": Rule(level="warning", why="a revision fails over made-up rows alone"),
     "downgrade-rows-violate": Rule(level="warning", why="rows that are there stop the downgrade"),
+    "long-transaction": Rule(level="warning", why="an old transaction is in the way now"),
+    "dump-or-vacuum-running": Rule(level="warning", why="pg_dump or VACUUM is in the way now"),
+    "replication-slot-behind": Rule(level="warning", why="a replication slot keeps WAL"),
+    "not-enough-space": Rule(level="error", why="less space is free than a rewrite needs"),
+    "cascade-reaches": Rule(level="warning", why="what a CASCADE takes along or empties"),
+    "sequence-nearly-used-up": Rule(level="warning", why="a sequence is above 80% of its end"),
+    "not-looked-ahead": Rule(level="note", why="what is in the way now is not known, and why"),
     "not-linted": Rule(level="note", why="SQL that can't be looked at, and why"),
     "unused-suppression": Rule(level="warning", why="lint_ignore names what is not found"),
     "suppression-without-reason": Rule(level="error", why="lint_ignore gives no reason"),
@@ -172,8 +190,21 @@ OWN: Mapping[str, Rule] = {
 }
 """The rules that are our own."""
 
-DATA = frozenset(rule for rule in OWN if "rows-" in rule)
-"""Those about the rows of the database: another database has others."""
+NOW = frozenset(
+    {
+        "cascade-reaches",
+        "dump-or-vacuum-running",
+        "long-transaction",
+        "not-enough-space",
+        "not-looked-ahead",
+        "replication-slot-behind",
+        "sequence-nearly-used-up",
+    }
+)
+"""Those about what a server does at this moment: another day it does something else."""
+
+DATA = NOW | frozenset(rule for rule in OWN if "rows-" in rule)
+"""Those about one database: another one has other rows, sessions and sizes."""
 
 RULES: Mapping[str, Rule] = {**SQUAWK, **OWN}
 

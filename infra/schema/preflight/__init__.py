@@ -1,0 +1,1 @@
+"""Looks at what is in a plan's way now: sessions, slots, free space, the reach of a CASCADE."""
