@@ -32,6 +32,7 @@ def main() -> None:
         options=chosen.schema,
         binaries=chosen.postgres_bin,
         database=pulumi.Output.format("{0}/{1}", endpoint.cluster, database.resource.id),
+        admin_url=database.admin_url,
         opts=pulumi.ResourceOptions(
             depends_on=database.ready,
             deleted_with=database.tables_go_with,

@@ -36,11 +36,14 @@ def psql(url: str, *, password_from: str) -> str:
 
     Args:
         url: libpq URL.
-        password_from: A command that prints the password; psql gets it past the process list.
+        password_from: A command that prints the password; psql gets it past the process list. Left
+            out where the URL has none: then psql asks.
     """
     parts = urlsplit(url)
     login, _, hosts = parts.netloc.rpartition("@")
     bare = parts._replace(netloc=f"{login.partition(':')[0]}@{hosts}").geturl()
+    if not password(url):
+        return f"psql {shlex.quote(bare)}"
     return f'PGPASSWORD="$({password_from})" psql {shlex.quote(bare)}'
 
 

@@ -12,13 +12,14 @@ from infra.dynamic import known
 from infra.errors import GroundworkError
 from infra.schema.errors import LiveError
 from infra.schema.running import connecting
+from infra.schema.statements.sql import identifier, literal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 
     from infra.servers import Endpoint
 
-__all__ = ["AccessError", "execute", "inputs", "look", "session"]
+__all__ = ["AccessError", "execute", "inputs", "look", "session", "set_password"]
 
 _NAME = "groundwork access"
 
@@ -92,6 +93,24 @@ async def execute(connection: Any, statements: Sequence[str], *, doing: str) -> 
             f"PostgreSQL refused a statement of {doing}: {exc.message or exc} ({exc.sqlstate})."
             f"\n  {statement}\nNone of it was done. Where somebody changed roles by hand,"
             " `pulumi refresh` tells the state of it; then run `pulumi up` again."
+        ) from exc
+
+
+async def set_password(connection: Any, role: str, verifier: str) -> None:
+    """Set the password of a role by its SCRAM verifier, which no message quotes.
+
+    Raises:
+        AccessError: PostgreSQL refused.
+    """
+    import asyncpg  # noqa: PLC0415 - as above
+
+    try:
+        await connection.execute(f"ALTER ROLE {identifier(role)} PASSWORD {literal(verifier)}")
+    except asyncpg.PostgresError as exc:
+        raise AccessError(
+            f"PostgreSQL refused a new password of the role {role!r}: {exc.message or exc}"
+            f" ({exc.sqlstate}). It has the one that it had. Have the administrator's rights on it"
+            " checked, then run `pulumi up` again."
         ) from exc
 
 

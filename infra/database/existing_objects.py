@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from pulumi import dynamic
 
 from infra.database import admin as administrator
-from infra.database.names import APP_SCHEMA, READONLY, READWRITE
+from infra.database.names import READONLY, READWRITE
 from infra.dynamic import Provider, known
 from infra.schema.statements.sql import identifier
 from toolchain.visible_text import visible
@@ -102,6 +102,7 @@ class ExistingObjects(dynamic.Resource, module="groundwork", name="ExistingObjec
         *,
         admin: pulumi.Input[dict[str, Any]],
         database: str,
+        schema: str,
         roles: Roles,
         opts: pulumi.ResourceOptions,
     ) -> None:
@@ -111,6 +112,7 @@ class ExistingObjects(dynamic.Resource, module="groundwork", name="ExistingObjec
             name: Of the resource.
             admin: As `infra.database.admin.inputs` gives it.
             database: Its name.
+            schema: Of the migrations.
             roles: The groups get privileges on what is there. Default privileges that the
                 members have themselves, and what came of them, are taken back.
             opts: The engine's.
@@ -119,7 +121,7 @@ class ExistingObjects(dynamic.Resource, module="groundwork", name="ExistingObjec
         inputs = {
             "admin": admin,
             "database": database,
-            "schema": APP_SCHEMA,
+            "schema": schema,
             "owner": roles.owner,
             "groups": {
                 group: {kind: list(words) for kind, words in asdict(reach).items()}

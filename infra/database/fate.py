@@ -12,6 +12,39 @@ if TYPE_CHECKING:
 
 __all__ = ["Fate"]
 
+# All that the provider would bring to what a program says of a role, or a database.
+_OF_ROLES = (
+    "assumeRole",
+    "bypassRowLevelSecurity",
+    "connectionLimit",
+    "createDatabase",
+    "createRole",
+    "encryptedPassword",
+    "idleInTransactionSessionTimeout",
+    "inherit",
+    "login",
+    "password",
+    "replication",
+    "roles",
+    "searchPaths",
+    "skipDropRole",
+    "skipReassignOwned",
+    "statementTimeout",
+    "superuser",
+    "validUntil",
+)
+_OF_DATABASES = (
+    "allowConnections",
+    "alterObjectOwnership",
+    "connectionLimit",
+    "isTemplate",
+    "owner",
+    "tablespaceName",
+)
+# None of them can be changed in a database that is there: the engine would drop it and make
+# another.
+_FIXED = ("template", "encoding", "lcCollate", "lcCtype")
+
 
 class Fate:
     """Which resources go with what, are kept, or taken over.
@@ -48,16 +81,33 @@ class Fate:
 
     def role(self, name: str) -> pulumi.ResourceOptions:
         """Options of a role beside those of everything on the server."""
-        return self._taken_over(name, found=name in self._endpoint.found.roles)
+        opts = self._taken_over(name, found=name in self._endpoint.found.roles)
+        if self.adopted("role", name):
+            opts.ignore_changes = list(_OF_ROLES)
+        return opts
+
+    def adopted(self, kind: str, name: str) -> bool:
+        """Tell whether a role, the database or its schema was there before the stack.
+
+        Then it stays as it is; what is missing is added beside it.
+        """
+        return f"{kind} {name}" in self._endpoint.found.adopted
 
     def database(self, name: str) -> pulumi.ResourceOptions:
         """Options of the database beside those of everything on the server."""
         found = self._endpoint.found.database
         opts = self._taken_over(name, found=found)
         opts.protect = self._settings.protect or None
-        # None of them can be changed in a database that is there: the engine would drop it and
-        # make another.
-        opts.ignore_changes = ["template", "encoding", "lcCollate", "lcCtype"]
+        others = _OF_DATABASES if self.adopted("database", name) else ()
+        opts.ignore_changes = [*_FIXED, *others]
+        return opts
+
+    def extension(self) -> pulumi.ResourceOptions:
+        """Options of an extension beside those of what is in the database."""
+        opts = pulumi.ResourceOptions()
+        if self._adopting:
+            # One that is no longer listed may be what the columns of an application are made of.
+            opts.retain_on_delete = True
         return opts
 
     def inside(self, database: pulumi.Resource) -> pulumi.ResourceOptions:

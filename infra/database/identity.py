@@ -144,7 +144,7 @@ async def _seen(props: Mapping[str, Any]) -> tuple[str, str]:
         rows = await session.fetch(_ROLES, list(props["roles"]))
     try:
         async with admin.session(props["admin"], props["database"]) as session:
-            tables = (await session.fetchrow(catalog.INSIDE))["tables"]
+            tables = await session.fetchval(catalog.TABLES)
     except DatabaseMissingError:
         tables = None
     holds = [] if tables is None else [f"{tables} tables, views and sequences"]

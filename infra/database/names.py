@@ -1,15 +1,10 @@
-"""The schemas of a database, and what roles may do in them."""
+"""What roles may do with what is in a schema."""
 
 from __future__ import annotations
 
-__all__ = ["APP_SCHEMA", "EXTENSION_SCHEMA", "READONLY", "READWRITE", "Reach"]
+__all__ = ["READONLY", "READWRITE", "Reach"]
 
 from dataclasses import dataclass
-
-# What migrations make lives in the first, what an administrator installs in the second: an
-# extension is never in the way of a schema that is dumped, compared or dropped.
-APP_SCHEMA = "app"
-EXTENSION_SCHEMA = "ext"
 
 
 @dataclass(frozen=True, kw_only=True)

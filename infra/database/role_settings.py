@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pulumi
 
-__all__ = ["RoleSettings", "RoleSettingsProvider"]
+__all__ = ["RoleSettings", "RoleSettingsProvider", "own_settings"]
 
 _PATH = "search_path"
 _OWN = (
@@ -112,12 +112,20 @@ async def _held(connection: Any, database: str) -> dict[str, dict[str, Any]]:
     """Give the project's own settings in a database, by role and name."""
     held = {}
     for row in await connection.fetch(_HELD, database):
-        entries = dict(entry.split("=", 1) for entry in row["entries"])
-        own = {name: entries[name] for name in sorted(entries) if name in _OWN}
-        if _PATH in own:
-            own[_PATH] = _path(own[_PATH])
-        held[row["role"]] = own
+        held[row["role"]] = own_settings(dict(entry.split("=", 1) for entry in row["entries"]))
     return held
+
+
+def own_settings(entries: Mapping[str, str]) -> dict[str, Any]:
+    """Give those that this resource knows, as it takes them.
+
+    Args:
+        entries: Values by name, as pg_db_role_setting has them.
+    """
+    own: dict[str, Any] = {name: entries[name] for name in sorted(entries) if name in _OWN}
+    if _PATH in own:
+        own[_PATH] = _path(own[_PATH])
+    return own
 
 
 def _path(text: str) -> list[str]:

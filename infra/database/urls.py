@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 from urllib.parse import quote, urlencode
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from infra.schema.statements.sql import identifier
 
-__all__ = ["TLS", "address", "url"]
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
+__all__ = ["TLS", "address", "search_path", "url"]
 
 TLS = ("sslmode", "sslrootcert", "sslcert", "sslkey")
 """What an endpoint and a URL alike say of TLS."""
@@ -30,6 +33,13 @@ def url(
     given = {name: value for name, value in options.items() if value}
     tail = f"?{urlencode(given, quote_via=quote, safe='/')}" if given else ""
     return f"postgresql://{login}@{addresses}/{quote(database, safe='')}{tail}"
+
+
+def search_path(schemas: Iterable[str]) -> dict[str, str]:
+    """Give the option of a URL with which a session begins in these schemas."""
+    path = ",".join(map(identifier, schemas))
+    # The server splits it at spaces that no backslash stands before.
+    return {"options": "-csearch_path=" + re.sub(r"([\\ ])", r"\\\1", path)}
 
 
 def address(host: str, port: int) -> str:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["refuse_unlike"]
 
 _DATABASE = "adopted"
+# Whose an object is: the tables of an adopted database stay with the role that made them.
+_OWNED = re.compile(r", owner (\"(?:[^\"]|\"\")+\"|[^\s\",]+)\Z")
 # What an administrator arranges around the tables; a revision neither makes nor needs it.
 _ARRANGED = re.compile(
     r"(comment on )?(schema|extension|event trigger|publication) |grant |default privileges "
@@ -66,7 +68,9 @@ def _compared(of: Live) -> Catalog:
     """Leave out what belongs to the surroundings."""
     known = of.catalog or Catalog(format=catalog.FORMAT, objects={})
     objects = {
-        name: definition for name, definition in known.objects.items() if not _ARRANGED.match(name)
+        name: _OWNED.sub("", definition)
+        for name, definition in known.objects.items()
+        if not _ARRANGED.match(name)
     }
     return replace(known, objects=objects)
 

@@ -27,6 +27,7 @@ __all__ = [
     "LiveError",
     "LockedError",
     "MigrationError",
+    "MisplacedError",
     "MovedError",
     "NoWayBackError",
     "NotApprovedError",
@@ -111,6 +112,10 @@ class LedgerError(MigrationError):
 
 class PlanError(GroundworkError):
     """There is no way from what the database has to the target, or none that is allowed."""
+
+
+class MisplacedError(PlanError):
+    """The tables of the history are in another schema than the stack's."""
 
 
 class HeadsError(PlanError):

@@ -106,13 +106,14 @@ def read(
     )
 
 
-def read_for(history: History, url: str) -> Live:
+def read_for(history: History, url: str, *, catalog: bool = True) -> Live:
     """Read where the env.py of a history would look; see `read`."""
     return read(
         url,
         version_table=history.version_table,
         version_schema=history.version_schema,
         prologue=history.prologue,
+        catalog=catalog,
     )
 
 

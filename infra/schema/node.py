@@ -64,6 +64,7 @@ class Place:
         binaries: Folder with PostgreSQL's programs, for a comparison on a throwaway server; empty
             uses the machine's or fetches them.
         cluster: System identifier of the cluster that the stack knows; empty takes any.
+        borrowed: Whether the URL is an administrator's, who looks for a migrator to come.
     """
 
     folder: Path
@@ -72,6 +73,7 @@ class Place:
     stack: str = ""
     binaries: str = ""
     cluster: str = ""
+    borrowed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,14 +109,14 @@ def look(place: Place) -> Look:
         PlanError: There is no way, or none that is allowed.
     """
     files = history.read(place.folder, variable=place.options.url_variable)
-    note = "the database is still to be made"
+    note = "the URL of the database is not known yet"
     if place.url is not None:
         try:
             there = live.read_for(files, place.url)
         except DatabaseMissingError:
             note = "the server has no such database yet"
         except LiveError as exc:
-            return Look(history=files, live=None, plan=None, unseen=str(exc))
+            return Look(history=files, live=None, plan=None, unseen=_unseen(place, exc))
         else:
             refuse_other_cluster(place, there)
             return _seen(place, files, there)
@@ -123,8 +125,21 @@ def look(place: Place) -> Look:
     return Look(history=files, live=None, plan=made)
 
 
+def _unseen(place: Place, exc: LiveError) -> str:
+    if not place.borrowed:
+        return str(exc)
+    return (
+        f"{exc} The preview asked as the administrator, since the migrator is still to be made; up"
+        " asks as the migrator."
+    )
+
+
 def _seen(place: Place, files: History, there: Live) -> Seen:
     policy = place.options.policy
+    if place.options.schema and not there.versioned:
+        from infra.schema import misplaced  # noqa: PLC0415 - for a database without revisions
+
+        misplaced.refuse(files, there, str(place.url), schema=place.options.schema)
     made = plan.make(files, there, policy)
     if made.stamp:
         from infra.schema import adopt  # noqa: PLC0415 - it runs servers, for those who adopt
@@ -138,6 +153,9 @@ def _seen(place: Place, files: History, there: Live) -> Seen:
             binaries=place.binaries,
         )
     made = _with_losses(str(place.url), made)
+    if place.borrowed:
+        note = "read as the administrator, since the migrator is still to be made"
+        made = replace(made, notes=(note, *made.notes))
     if not plan.approved(made, policy):
         note = f"approved_plan is {policy.approved_plan}: up refuses this plan"
         made = replace(made, notes=(note, *made.notes))

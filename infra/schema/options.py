@@ -115,6 +115,7 @@ class Options:
         long_transaction: From which age on a transaction that is in the way is told.
         roles: The roles that the stack declares; empty where nobody said.
         environment: The kind of environment, "prod" for example; empty outside of a stack.
+        schema: The schema that the stack works in; empty where the search_path alone decides.
     """
 
     policy: Policy = field(default_factory=Policy)
@@ -134,6 +135,7 @@ class Options:
     long_transaction: str = DEFAULTS["longTransaction"]
     roles: tuple[str, ...] = ()
     environment: str = ""
+    schema: str = ""
 
     def dump(self) -> dict[str, Any]:
         """Give it as plain data."""
@@ -242,7 +244,11 @@ def duration_mistake(text: str) -> str:
 
 
 def parse(
-    values: Mapping[str, str], *, roles: tuple[str, ...] = (), environment: str = ""
+    values: Mapping[str, str],
+    *,
+    roles: tuple[str, ...] = (),
+    environment: str = "",
+    schema: str = "",
 ) -> Options:
     """Turn values without mistakes into options; a missing key has its default.
 
@@ -250,6 +256,7 @@ def parse(
         values: By key.
         roles: The roles that the stack declares.
         environment: The kind of environment that it is.
+        schema: The schema that it works in.
     """
     given = {**DEFAULTS, **values}
     policy = {key: given[key] for key in ("downgrade", "drift", "edited", "adopt", "apply")}
@@ -277,4 +284,5 @@ def parse(
         long_transaction=given["longTransaction"],
         roles=roles,
         environment=environment,
+        schema=schema,
     )

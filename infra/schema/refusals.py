@@ -5,6 +5,7 @@ Nothing has been changed when one of these is raised, and each says so.
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from infra.schema import catalog
@@ -15,6 +16,7 @@ from infra.schema.errors import (
     EditedRevisionError,
     HeadsError,
     LedgerMismatchError,
+    MisplacedError,
     NotApprovedError,
     NoWayBackError,
     PlanMovedError,
@@ -22,6 +24,7 @@ from infra.schema.errors import (
     UnknownRevisionError,
     UnsoundError,
 )
+from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,6 +37,7 @@ __all__ = [
     "downgrade",
     "drifted",
     "edited",
+    "misplaced",
     "moved",
     "no_drift",
     "no_target",
@@ -99,6 +103,19 @@ def version_table_gone(history: History, live: Live, there: Sequence[str]) -> Le
         f" not in schema {live.schema}: it was dropped, renamed, or the search_path leads"
         f" elsewhere. {_KEPT} Restore it; or, where the tables are still there, set adopt to the"
         " revision that they have."
+    )
+
+
+def misplaced(history: History, live: Live, *, wanted: str, found: str) -> MisplacedError:
+    """Word that the tables are in another schema than the one to migrate."""
+    table = f"{identifier(wanted)}.{identifier(history.version_table)}"
+    return MisplacedError(
+        f"The database {live.database} has {history.version_table}, or the tables that these"
+        f" migrations make, in schema {found!r}, and this stack's schema is {wanted!r}, which has"
+        f" none of them: they would be made there once more, empty. {_KEPT} Set the schema with:"
+        f" pulumi config set groundwork:schema {shlex.quote(found)}. If those are another"
+        f" application's, make the version table first: CREATE TABLE {table} (version_num"
+        " varchar(32) PRIMARY KEY)."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -52,6 +53,7 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
         options: Options,
         binaries: str = "",
         database: pulumi.Input[str] = "",
+        admin_url: pulumi.Input[str] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare that the database at `url` (secret) is where `migrations` lead it.
@@ -65,6 +67,8 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
                 needed; empty uses the machine's or fetches them.
             database: Tells one database from another, whatever its URL; where it is the same as
                 before, a preview looks at it although a password of the URL is still to be made.
+            admin_url: An administrator's URL of a database that is there although the migrator is
+                still to be made (secret): a preview looks through it, and nothing keeps it.
             opts: The engine's.
         """
         stack, project = pulumi.get_stack(), pulumi.get_project()
@@ -79,6 +83,7 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
             # A provider isn't told the URN, and shows its progress under it.
             "urn": f"urn:pulumi:{stack}::{project}::{_TYPE}::{name}",
             "preview": pulumi.runtime.is_dry_run(),
+            "admin_url": admin_url if pulumi.runtime.is_dry_run() else None,
             **dict.fromkeys(("revision", "plan", "approve", "drift")),
         }
         super().__init__(SchemaProvider(), name, inputs, opts)
@@ -90,7 +95,7 @@ class SchemaProvider(Provider):
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
         """Put the plan into the inputs, which the engine shows, stores and hands to policies."""
         given: dict[str, Any] = {key: news.get(key) for key in _GIVEN}
-        place = _place(_reachable(olds, given))
+        place = _borrowed(_place(_reachable(olds, given)), news.get("admin_url"))
         try:
             seen = node.look(place)
         except GroundworkError as exc:
@@ -161,6 +166,13 @@ def _reachable(olds: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     if known(given["url"]) or not same or not known(olds.get("url")):
         return given
     return {**given, "url": olds["url"]}
+
+
+def _borrowed(place: node.Place, admin_url: Any) -> node.Place:
+    """Look through the administrator's connection while the migrator's is to come."""
+    if place.url is not None or not admin_url or not known(admin_url):
+        return place
+    return replace(place, url=admin_url, borrowed=True)
 
 
 def _place(props: dict[str, Any]) -> node.Place:

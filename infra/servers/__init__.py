@@ -7,7 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import pulumi
 
@@ -24,14 +24,28 @@ class Found:
     """What an existing server had already when the program began.
 
     Attributes:
-        roles: Names of roles to take over.
-        database: Whether the database is to be taken over.
-        extension_schema: Where `vector` is installed; "" where it isn't.
+        roles: Names of roles to import.
+        database: Whether the database is to be imported.
+        extensions: Where those are that are installed, by their names.
+        adopted: What stays as it was when the stack came, but for what it adds: "role NAME",
+            "database NAME", "schema NAME".
+        owners: Roles whose tables the stack's migrations change: its owner is a member of them.
+        creates: Whether the stack's owner needs CREATE on database and schema, which are of a
+            role that lends nothing.
+        logins: Adopted roles that may log in.
+        public: What PUBLIC may do with the database ("") and with its schemas, by their names.
+        settings: What adopted roles have set in the database, by role and name.
     """
 
     roles: frozenset[str] = frozenset()
     database: bool = False
-    extension_schema: str = ""
+    extensions: Mapping[str, str] = field(default_factory=dict)
+    adopted: frozenset[str] = frozenset()
+    owners: tuple[str, ...] = ()
+    creates: bool = False
+    logins: frozenset[str] = frozenset()
+    public: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pulumi
 from pulumi import dynamic
+from pulumi.runtime.sync_await import _sync_await
 
+from infra.database.urls import TLS, search_path, url
 from infra.dynamic import Provider
 from infra.errors import GroundworkError
 from infra.identity import Identity, refuse_other
+from infra.schema import history, live, misplaced
+from infra.schema.errors import HistoryError, LiveError
 from infra.servers import Endpoint, Found
 from infra.servers.probe import ProbeError, RefusedError
-from infra.servers.remote import adminurl, facts
+from infra.servers.remote import adminurl, changes, facts
 from infra.servers.remote.adoption import Known, refusals, renamed
 from infra.servers.remote.facts import Facts, Wanted
+from infra.settings.key import LOGINS
 from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
@@ -31,7 +37,7 @@ _READ_SECONDS = 10.0
 # What the stack remembers of the server; the first four lead `read` to it.
 _GIVEN = ("url", "sslmode", "roles", "database")
 _SEEN = ("host", "port", "user", "cluster", "version", "superuser")
-_KEPT = (*_GIVEN, *_SEEN, "adopted", "confirmed")
+_KEPT = (*_GIVEN, *_SEEN, "adopted", "untouched", "confirmed")
 
 
 def provision(settings: Settings) -> Endpoint:
@@ -45,10 +51,14 @@ def provision(settings: Settings) -> Endpoint:
     Raises:
         AdminUrlError: The URL can't be used.
         ProbeError: No server took writes in time, or it refused.
+        MisplacedError: The tables of the migrations are in another schema.
     """
     admin = adminurl.parse(settings.admin_url, sslmode=settings.sslmode)
     wanted = _wanted(settings)
     seen = _look(admin, wanted, settings.wait_seconds)
+    if seen is not None:
+        with ThreadPoolExecutor(1) as aside:  # as for the look
+            aside.submit(_refuse_misplaced, admin, seen, settings).result()
     server = ExistingServer("server", settings=settings, wanted=wanted, seen=seen)
     return Endpoint(
         host=server.host,
@@ -69,7 +79,7 @@ def provision(settings: Settings) -> Endpoint:
         server=server,
         programs=pulumi.Output.from_input(""),
         owned=False,
-        found=_found(seen),
+        found=_found(seen, wanted, _untouched(server) if seen else frozenset()),
     )
 
 
@@ -78,9 +88,15 @@ def _adopts(settings: Settings) -> bool:
 
 
 def _wanted(settings: Settings) -> Wanted:
-    names = asdict(settings.access.roles)
+    names, access = asdict(settings.access.roles), settings.access
+    everybody = access.password_version > 1
     return Wanted(
-        roles={kind: name for kind, name in names.items() if name}, database=settings.database
+        roles={kind: name for kind, name in names.items() if name},
+        database=settings.database,
+        schema=settings.app_schema,
+        extension_schema=settings.extension_schema,
+        extensions=settings.extensions,
+        passwords=tuple(kind for kind in LOGINS if everybody or kind in access.passwords),
     )
 
 
@@ -106,6 +122,28 @@ def _look(admin: AdminUrl, wanted: Wanted, seconds: float) -> Facts | None:
     return None
 
 
+def _refuse_misplaced(admin: AdminUrl, seen: Facts, settings: Settings) -> None:
+    """Refuse a schema beside the one with the tables, before there is anything of the stack's.
+
+    Whatever else keeps the files or the database from being read, the schema node tells.
+    """
+    inside = seen.database
+    if inside is None or inside.refused or inside.versioned:
+        return
+    text = url(
+        user=admin.user,
+        password=admin.password,
+        addresses=adminurl.written(seen.host, seen.port),
+        database=settings.database,
+        options={name: getattr(admin, name) for name in TLS} | search_path([settings.app_schema]),
+    )
+    with suppress(HistoryError, LiveError):
+        files = history.read(settings.migrations, variable=settings.schema.url_variable)
+        misplaced.refuse(
+            files, live.read_for(files, text, catalog=False), text, schema=settings.app_schema
+        )
+
+
 def _say(text: str) -> None:
     print(visible(text), flush=True)  # noqa: T201 - the engine shows it, while its log waits for the program
 
@@ -115,7 +153,14 @@ def _ignore(text: str) -> None:
     del text
 
 
-def _found(seen: Facts | None) -> Found:
+def _untouched(server: ExistingServer) -> frozenset[str]:
+    """Wait for what the stack leaves as it is: that is in its state, and decides the graph."""
+    # As a call of a function of a provider waits: the SDK has no public way to do so.
+    known = _sync_await(server.untouched.future())
+    return frozenset(known or ())
+
+
+def _found(seen: Facts | None, wanted: Wanted, untouched: frozenset[str]) -> Found:
     """Say what is to be imported: all that is there.
 
     What isn't the stack's ends the run in `ExistingProvider.check`, before anything is imported.
@@ -124,10 +169,23 @@ def _found(seen: Facts | None) -> Found:
     """
     if seen is None:
         return Found()
+    roles = frozenset(role.name for role in seen.roles)
+    logins = frozenset(role.name for role in seen.roles if role.login)
+    inside = seen.database
+    if inside is None:
+        return Found(roles=roles, adopted=untouched, logins=logins)
+    whole = f"database {wanted.database}" in untouched
+    public = {"": inside.public} | {each.name: each.public for each in inside.places}
     return Found(
-        roles=frozenset(role.name for role in seen.roles),
-        database=seen.database is not None,
-        extension_schema=seen.database.extension_schema if seen.database else "",
+        roles=roles,
+        database=True,
+        extensions={each.name: each.schema for each in inside.installed},
+        adopted=untouched,
+        owners=changes.owners(seen, wanted) if whole else (),
+        creates=whole and changes.held_by_others(seen, wanted),
+        logins=logins,
+        public=public if whole else {},
+        settings=inside.settings,
     )
 
 
@@ -142,6 +200,8 @@ class ExistingServer(dynamic.Resource, module="groundwork", name="ExistingServer
         version: The server's version.
         superuser: Whether the admin is one.
         adopted: What the stack took over, and must not drop: "role NAME", "database NAME".
+        untouched: What of that is as it was then, but for what the stack added; also "schema
+            NAME". What an earlier version took over, it brought into the shape of its own.
     """
 
     host: pulumi.Output[str]
@@ -151,6 +211,7 @@ class ExistingServer(dynamic.Resource, module="groundwork", name="ExistingServer
     version: pulumi.Output[str]
     superuser: pulumi.Output[bool]
     adopted: pulumi.Output[list[str]]
+    untouched: pulumi.Output[list[str]]
 
     def __init__(
         self,
@@ -163,7 +224,7 @@ class ExistingServer(dynamic.Resource, module="groundwork", name="ExistingServer
     ) -> None:
         """Declare it by what was seen of it; None where it doesn't answer, in a preview."""
         inputs: dict[str, Any] = {
-            **dict.fromkeys((*_SEEN, "adopted")),
+            **dict.fromkeys((*_SEEN, "adopted", "untouched")),
             "url": pulumi.Output.secret(settings.admin_url),
             "sslmode": settings.sslmode,
             "roles": dict(wanted.roles),
@@ -171,6 +232,7 @@ class ExistingServer(dynamic.Resource, module="groundwork", name="ExistingServer
             "adopt": _adopts(settings),
             "environment": settings.environment,
             "moved_to": settings.moved_to,
+            "wanted": wanted.dump(),
             "seen": seen.dump() if seen else None,
         }
         own = pulumi.ResourceOptions(protect=settings.protect or None)
@@ -186,7 +248,7 @@ class ExistingProvider(Provider):
         if not news.get("seen"):  # a preview; the program doesn't come here otherwise
             return dynamic.CheckResult(given, [])
         seen = Facts.of(news["seen"])
-        wanted = Wanted(roles=news["roles"], database=news["database"])
+        wanted = Wanted.of(news["wanted"])
         adopt = bool(news["adopt"])
         meant = _is_meant(seen, wanted, olds, news)
         _refuse_renames(_remembered_names(olds), wanted, given)
@@ -200,7 +262,9 @@ class ExistingProvider(Provider):
                 " groundwork:existingObjects adopt it would be dropped at destroy. Nothing was"
                 " changed. Set that again."
             )
-        found = {**given, **_outputs(seen), "adopted": adopted}
+        untouched = _left_untouched(seen, wanted, stack)
+        _tell(seen, wanted, new=set(untouched) - set(stack.get("untouched") or ()))
+        found = {**given, **_outputs(seen), "adopted": adopted, "untouched": untouched}
         return dynamic.CheckResult({**found, "confirmed": _confirm(found, olds)}, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
@@ -208,7 +272,8 @@ class ExistingProvider(Provider):
         places = [f"{props.get('host')}:{_number(props.get('port'))}" for props in (olds, news)]
         if news.get("host") and places[0] != places[1]:
             print(f"the server that takes writes is {places[1]} now, and was {places[0]}")  # noqa: T201 - the engine shows it
-        same = all(olds.get(key) == news.get(key) for key in _KEPT)
+        # A state of an earlier version lacks what came later, where there is nothing to say.
+        same = all((olds.get(key) or None) == (news.get(key) or None) for key in _KEPT)
         return dynamic.DiffResult(changes=not same)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
@@ -234,7 +299,7 @@ class ExistingProvider(Provider):
             raise ProbeError(msg) from exc
         found = {**_remembered(props), **_outputs(seen), "confirmed": _confirmed(props)}
         if _moved(seen, _of_the_stack(seen, props, meant=False)):
-            found |= {"roles": {}, "database": "", "adopted": []}
+            found |= {"roles": {}, "database": "", "adopted": [], "untouched": []}
         return dynamic.ReadResult(id_, found, found)
 
     def delete(self, _id: str, _props: dict[str, Any]) -> None:
@@ -288,6 +353,8 @@ def _confirmed(props: dict[str, Any]) -> dict[str, Any]:
         "place": adminurl.written(props["host"], port) if props.get("host") and port else "",
         "roles": props.get("roles") or {},
         "adopted": props.get("adopted") or [],
+        # Only where there is any: a state of an earlier version has none.
+        **({"untouched": props["untouched"]} if props.get("untouched") else {}),
     }
 
 
@@ -349,6 +416,31 @@ def _adopted(seen: Facts, wanted: Wanted, olds: dict[str, Any]) -> list[str]:
     if seen.database and wanted.database != known.database:
         found.add(f"database {wanted.database}")
     return sorted(found | (before & kept))
+
+
+def _left_untouched(seen: Facts, wanted: Wanted, olds: dict[str, Any]) -> list[str]:
+    """Name what is adopted as it is: what was found and is not known, now or at an earlier time."""
+    moved = _moved(seen, olds)
+    known = Known() if moved else _known(olds)
+    before = set() if moved else set(olds.get("untouched") or ())
+    found = {f"role {role.name}" for role in seen.roles if role.name not in known.roles}
+    kept = {f"role {name}" for name in wanted.roles.values()}
+    if seen.database:
+        kept |= {f"database {wanted.database}", f"schema {wanted.schema}"}
+        if wanted.database != known.database:
+            found.add(f"database {wanted.database}")
+            if seen.database.place(wanted.schema):
+                found.add(f"schema {wanted.schema}")
+    there = {f"role {role.name}" for role in seen.roles}
+    if seen.database:
+        there |= {f"database {wanted.database}", f"schema {wanted.schema}"}
+    return sorted(found | (before & kept & there))
+
+
+def _tell(seen: Facts, wanted: Wanted, *, new: set[str]) -> None:
+    """Say what is changed of what the stack adopts with this run."""
+    for line in changes.changes(seen, wanted, new):
+        print(visible(line), flush=True)  # noqa: T201 - the engine shows it
 
 
 def _look_again(given: dict[str, Any], wanted: Wanted) -> Facts:

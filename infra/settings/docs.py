@@ -53,13 +53,16 @@ def project(text: str) -> str:
 def _declared(key: Key) -> str:
     # What JSON quotes, YAML reads alike.
     default = json.dumps(key.default, ensure_ascii=False) if key.type == "string" else key.default
+    # The engine checks a list by the one type of its items; these have two, so none is declared.
+    items = _ITEMS if key.type == "array" else ""
+    typed = "" if key.type == "list" else f"    type: {key.type}\n{items}"
     values = _values(key)
     says = f"{key.description} ({values})" if values else key.description
     if key.secret:
         says += f"; set it with: pulumi config set --secret {spelled(key.name)}"
     return (
         f"  {key.name}:\n"
-        f"    type: {key.type}\n{_ITEMS if key.type == 'array' else ''}"
+        f"{typed}"
         f"    default: {default}\n"
         f"    description: {json.dumps(says, ensure_ascii=False)}\n"
     )

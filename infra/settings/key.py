@@ -33,11 +33,12 @@ class Key:
 
     Attributes:
         name: As a user writes it, without the project's name before it.
-        type: As Pulumi.yaml knows types.
+        type: As Pulumi.yaml knows types; "list" for one of names or maps, for which it has none.
         default: As text, the way the engine hands values over; an object or an array as JSON.
         description: One sentence, or half of one.
         section: One of `SECTIONS`.
-        shape: What a text means: "duration", "role" (a name), "password", "path"; "" for others.
+        shape: What a text means: "duration", "role" or "schema" (a name), "password", "path"; ""
+            for others.
         choices: All values there are; empty for any.
         span: The smallest and the largest of an integer; 0 and -1 may stand beside it.
         beside: The one integer outside the span that is taken too, and what it means.
@@ -49,11 +50,11 @@ class Key:
     """
 
     name: str
-    type: Literal["string", "integer", "boolean", "object", "array"] = "string"
+    type: Literal["string", "integer", "boolean", "object", "array", "list"] = "string"
     default: str = ""
     description: str
     section: str
-    shape: Literal["", "duration", "role", "password", "path"] = ""
+    shape: Literal["", "duration", "role", "schema", "password", "path"] = ""
     choices: tuple[str, ...] = ()
     span: tuple[int, int] = (0, 0)
     beside: int | None = None

@@ -200,6 +200,28 @@ _INSIDE = (
         description="Name of the database, 1 to 63 bytes, without % ? #",
         section="database",
     ),
+    Key(
+        name="schema",
+        default="app",
+        description="Name of the schema that migrations work in; public is one",
+        section="database",
+        shape="schema",
+    ),
+    Key(
+        name="extensions",
+        type="list",
+        default='["vector"]',
+        description="Extensions that the database has: names, or maps with name and schema; an "
+        "empty list for none",
+        section="database",
+    ),
+    Key(
+        name="extensionSchema",
+        default="ext",
+        description="Schema of extensions that name none and are not installed yet",
+        section="database",
+        shape="schema",
+    ),
     *(
         Key(
             name=f"{kind}Role",

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from infra.extensions import Extension
     from infra.roles import Roles
     from infra.schema.options import Options
 
@@ -72,6 +73,9 @@ class Settings:
         environment: The preset that fills what is not set: "dev", "preview" or "prod".
         target: Where the server runs, one of `infra.servers.TARGETS`.
         database: Name of the database, 1 to 63 bytes of UTF-8.
+        app_schema: Name of the schema that migrations work in.
+        extension_schema: Name of the schema of extensions that name none and are not there yet.
+        extensions: What is installed, in this order; none for a server without any.
         protect: Whether server, database and schema node refuse to be destroyed.
         retain: Whether destroy leaves data directory, volume, database and roles as they are.
         wait_seconds: How long to wait for a server that does not answer yet.
@@ -104,6 +108,9 @@ class Settings:
     environment: str = "dev"
     target: str
     database: str
+    app_schema: str = "app"
+    extension_schema: str = "ext"
+    extensions: tuple[Extension, ...] = ()
     protect: bool = False
     retain: bool = False
     wait_seconds: int = 60

@@ -1,4 +1,4 @@
-"""Names of the database and of its roles."""
+"""Names of the database, of its schemas and of its roles."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from infra.roles import role_names
+from infra.schema import ledger
 from infra.settings.key import spelled
 from infra.settings.keys import KEYS
 
@@ -22,11 +23,16 @@ _NOT_IN_URL = "%?#"
 _DATABASES = ("postgres", "template0", "template1")
 _ROLES = ("public", "none")
 _SUPERUSER = "postgres"
+# `$user` in a search_path is the name of whoever is logged in.
+_SCHEMAS = ("information_schema", "$user", ledger.SCHEMA)
 
 
 def check(draft: Draft) -> None:
     """Note the mistakes of the names, each by itself and then together."""
     _check_database(draft)
+    for key in KEYS.values():
+        if key.shape == "schema":
+            _check_schema(draft, key.name)
     keys = [key.name for key in KEYS.values() if key.shape == "role"]
     for name in keys:
         if draft[name]:
@@ -76,6 +82,17 @@ def _check_database(draft: Draft) -> None:
         )
     elif name in _DATABASES:
         draft.refuse("database", f"{name!r} is a database of the server's own; choose another name")
+
+
+def _check_schema(draft: Draft, key: str) -> None:
+    name = draft[key]
+    unfit = _unfit(name)
+    if not name:
+        draft.refuse(key, f"is empty; give the schema a name of 1 to {_BYTES} bytes")
+    elif unfit:
+        draft.refuse(key, unfit)
+    elif name.startswith("pg_") or name in _SCHEMAS:
+        draft.refuse(key, f"{name!r} has a meaning of its own; choose another name")
 
 
 def _check_role(draft: Draft, key: str) -> None:

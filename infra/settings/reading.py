@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from infra.schema import options
-from infra.settings import certificates, names, parameters, placement, presets, values
+from infra.settings import certificates, extensions, names, parameters, placement, presets, values
 from infra.settings.draft import Draft
 from infra.settings.errors import SettingsError
 from infra.settings.key import LOGINS, PROJECT, spelled
@@ -73,7 +73,7 @@ def parse(
             draft.refuse(name, _unknown(name))
     if secrets is not None:
         _check_secrets(draft, secrets)
-    for part in (values, names, parameters, certificates, placement, presets):
+    for part in (values, names, extensions, parameters, certificates, placement, presets):
         part.check(draft)
     if draft.mistakes:
         raise SettingsError(draft.mistakes)
@@ -109,6 +109,9 @@ def _settings(draft: Draft) -> Settings:
         environment=draft["environment"],
         target=draft["target"],
         database=draft["database"],
+        app_schema=draft["schema"],
+        extension_schema=draft["extensionSchema"],
+        extensions=extensions.extensions(draft),
         protect=draft["protect"] == "true",
         retain=draft["retain"] == "true",
         wait_seconds=int(draft["waitSeconds"]),
@@ -135,6 +138,7 @@ def _settings(draft: Draft) -> Settings:
             {key: draft[key] for key in options.DEFAULTS},
             roles=tuple(filter(None, asdict(names.roles(draft)).values())),
             environment=draft.environment,
+            schema=draft["schema"],
         ),
     )
 

@@ -124,7 +124,7 @@ class Project:
             text=True,
         )
 
-    def configure(self, **values: str | None) -> None:
+    def configure(self, **values: str | list[Any] | None) -> None:
         """Set keys of the stack's configuration, or `map.entry` of one; None removes it.
 
         In the file, as `pulumi config set` and `rm` would: a run of the engine takes 0.2 s.

@@ -36,7 +36,7 @@ def test_a_url_that_is_not_known_yet_shows_the_way_from_nothing(
     done = node.pulumi("up", "--yes")
 
     assert list(shown["pending"]) == ["aaa1", "bbb2", "ccc3"]
-    assert "still to be made" in shown["notes"][0]
+    assert "not known yet" in shown["notes"][0]
     assert done.status == 0
     assert "schema" not in node.steps()
 

@@ -16,11 +16,13 @@ from urllib.parse import quote
 import asyncpg
 import pytest
 
+from infra.extensions import Extension
 from infra.roles import role_names
 from infra.servers import ports
 from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.remote import adminurl, facts
 from infra.servers.remote.adoption import Known, refusals
+from infra.servers.remote.changes import changes
 from infra.servers.remote.facts import Facts, Wanted
 from infra.servers.throwaway import throwaway
 from tests.servers.front import Authority, Front
@@ -84,11 +86,17 @@ def place(postgres_server: PostgresServer) -> Iterator[Place]:
     """Names with quotes, spaces and an emoji; what was made under them goes afterwards."""
     tag = f'it\'s "{uuid.uuid4().hex[:6]}" 📚'
     names = role_names(tag)
-    roles = {kind: getattr(names, kind) for kind in ("owner", "migrator", "readwrite", "app")}
-    made = Place(server=postgres_server, tag=tag, wanted=Wanted(roles=roles, database=tag))
+    kinds = ("owner", "migrator", "readwrite", "readonly", "app")
+    wanted = Wanted(
+        roles={kind: getattr(names, kind) for kind in kinds},
+        database=tag,
+        extensions=(Extension(name="vector"),),
+        passwords=("migrator",),
+    )
+    made = Place(server=postgres_server, tag=tag, wanted=wanted)
     yield made
     made.run(f"DROP DATABASE IF EXISTS {_quoted(tag)}")
-    for name in (*roles.values(), f"stranger {tag}", f"admin {tag}"):
+    for name in (*wanted.roles.values(), f"stranger {tag}", f"admin {tag}"):
         made.run(
             f"DO $$BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = {_literal(name)}) THEN"
             f" DROP OWNED BY {_quoted(name)} CASCADE; DROP ROLE {_quoted(name)}; END IF; END$$"
@@ -353,7 +361,8 @@ def test_an_empty_server_is_fit_for_its_superuser(place: Place) -> None:
     seen = place.look()
 
     assert place.refused(adopt=False) == ""
-    assert (seen.roles, seen.database, seen.extension) == ((), None, "allowed")
+    assert (seen.roles, seen.database) == ((), None)
+    assert [(each.name, each.allowed) for each in seen.available] == [("vector", True)]
     assert seen.cluster.isdecimal()
     assert Facts.of(seen.dump()) == seen
 
@@ -387,18 +396,18 @@ def test_what_exists_is_refused_by_name_unless_known_or_adopted(place: Place) ->
 @pytest.mark.parametrize(
     ("prepare", "said"),
     [
-        ("CREATE ROLE {app} SUPERUSER", "it has 'SUPERUSER'"),
-        ("CREATE ROLE {app} REPLICATION CREATEDB", "it has 'REPLICATION', 'CREATEDB'"),
-        ("CREATE ROLE {app}; CREATE ROLE {stranger}; GRANT {stranger} TO {app}", "is a member of"),
-        ("CREATE ROLE {app}; CREATE ROLE {stranger}; GRANT {app} TO {stranger}", "would gain"),
-        ("CREATE ROLE {app}; CREATE SCHEMA AUTHORIZATION {app}", "it owns 'postgres'"),
+        ("CREATE ROLE {app} LOGIN SUPERUSER", "it has 'SUPERUSER'"),
+        ("CREATE ROLE {owner} LOGIN", "set groundwork:appRole"),
+        ("CREATE ROLE {owner}; CREATE ROLE {stranger}; GRANT {stranger} TO {owner}", "a member of"),
+        ("CREATE ROLE {owner}; CREATE ROLE {stranger}; GRANT {owner} TO {stranger}", "would gain"),
+        ("CREATE ROLE {readwrite}; CREATE SCHEMA AUTHORIZATION {readwrite}", "it owns 'postgres'"),
         ("CREATE ROLE {owner}; CREATE SCHEMA AUTHORIZATION {owner}", "objects in 'postgres'"),
     ],
 )
-def test_a_role_that_serves_something_else_is_never_taken_over(
+def test_a_role_that_can_not_serve_as_it_is_is_never_taken_over(
     place: Place, prepare: str, said: str
 ) -> None:
-    """Each reason is named, with the role."""
+    """Each reason is named, with the role and what would help."""
     names = {kind: _quoted(name) for kind, name in place.wanted.roles.items()}
     stranger = _quoted(f"stranger {place.tag}")
     for statement in prepare.split(";"):
@@ -407,8 +416,40 @@ def test_a_role_that_serves_something_else_is_never_taken_over(
     refused = place.refused()
 
     assert said in refused
-    kind = "owner" if "{owner}" in prepare else "app"
+    kind = next(kind for kind in ("owner", "readwrite", "app") if f"{{{kind}}}" in prepare)
     assert repr(place.wanted.roles[kind]) in refused
+
+
+def test_a_login_is_taken_over_with_all_that_it_has(place: Place) -> None:
+    """Attributes, memberships, members and what it owns elsewhere are no hindrance."""
+    app, stranger = place.wanted.roles["app"], _quoted(f"stranger {place.tag}")
+    place.run(
+        f"CREATE ROLE {_quoted(app)} LOGIN CREATEDB REPLICATION",
+        f"CREATE ROLE {stranger}",
+        f"GRANT {stranger} TO {_quoted(app)}",
+        f"CREATE SCHEMA AUTHORIZATION {_quoted(app)}",
+    )
+
+    assert place.refused() == ""
+    admin = place.admin()
+    assert "administer" not in place.refused(admin)
+    told = changes(place.look(), place.wanted, {f"role {app}"})
+    assert told[0].endswith("attributes, password, memberships and privileges stay")
+    assert f"  {app!r} becomes a member of {place.wanted.roles['readwrite']!r}" in told
+    assert f"  {app!r} keeps REPLICATION, CREATEDB" in told
+
+
+def test_a_migrator_is_taken_over_with_a_password_that_the_stack_knows(place: Place) -> None:
+    """It logs in as it; who owns the tables can't be one, since the owner becomes its member."""
+    migrator = place.wanted.roles["migrator"]
+    place.run(f"CREATE ROLE {_quoted(migrator)} LOGIN PASSWORD 'x'")
+    unknown = replace(place.wanted, passwords=())
+
+    said = refusals(place.look(), unknown, Known(), adopt=True)
+    place.run(f"CREATE DATABASE {_quoted(place.tag)} OWNER {_quoted(migrator)} TEMPLATE template0")
+
+    assert "groundwork:migratorPassword" in "".join(said)
+    assert f"groundwork:appRole {migrator}" in place.refused()
 
 
 def test_the_roles_of_one_stack_may_be_in_each_other(place: Place) -> None:
@@ -436,29 +477,77 @@ def test_an_admin_may_take_over_only_what_it_administers(place: Place) -> None:
     assert "administer" not in place.refused(admin)
 
 
-def test_a_database_of_somebody_else_is_never_taken_over(place: Place) -> None:
-    """The statement that would give it away is in the message."""
-    place.run(f"CREATE DATABASE {_quoted(place.tag)} TEMPLATE template0")
-
-    refused = place.refused()
-
-    assert f"ALTER DATABASE {_quoted(place.tag)} OWNER TO" in refused
-
-
-def test_a_schema_app_of_somebody_else_is_never_taken_over(place: Place) -> None:
-    """Nor is a database whose encoding can't hold every text."""
-    owner = place.wanted.roles["owner"]
+def test_a_database_is_taken_over_from_any_owner_that_can_be_joined(place: Place) -> None:
+    """The stack's owner becomes a member of it; its tables, owner and privileges stay."""
+    owner, app = place.wanted.roles["owner"], place.wanted.roles["app"]
     place.run(
-        f"CREATE ROLE {_quoted(owner)}",
-        f"CREATE DATABASE {_quoted(place.tag)} OWNER {_quoted(owner)} TEMPLATE template0"
-        " ENCODING 'SQL_ASCII' LOCALE 'C'",
+        f"CREATE ROLE {_quoted(app)} LOGIN",
+        f"CREATE DATABASE {_quoted(place.tag)} OWNER {_quoted(app)} TEMPLATE template0",
     )
-    place.run("CREATE SCHEMA app", database=place.tag)
+    place.run(
+        f"SET ROLE {_quoted(app)}", "CREATE SCHEMA app", "CREATE TABLE app.t ()", database=place.tag
+    )
 
-    refused = place.refused()
+    assert place.refused() == ""
+    told = "\n".join(changes(place.look(), place.wanted, {f"database {place.tag}"}))
+    assert f"{owner!r} becomes a member of {app!r}, so that migrations may change" in told
+    assert "every role of the server keeps CONNECT, by PUBLIC" in told
+    admin = place.admin()
+    assert f"GRANT {_quoted(app)} TO {_quoted(admin)} WITH ADMIN OPTION" in place.refused(admin)
+    place.run(f"CREATE ROLE {_quoted(owner)}", f"GRANT {_quoted(owner)} TO {_quoted(app)}")
+    assert "REASSIGN OWNED BY" in place.refused()
 
-    assert "its schema 'app' is owned by 'postgres'" in refused
-    assert "its encoding is SQL_ASCII" in refused
+
+def test_tables_that_no_migration_could_change_are_told_before_anything_runs(place: Place) -> None:
+    """Refused where they are all that there is; else named, with what would bring them in reach."""
+    app = place.wanted.roles["app"]
+    place.run(
+        f"CREATE ROLE {_quoted(app)} LOGIN",
+        f"CREATE DATABASE {_quoted(place.tag)} TEMPLATE template0",
+    )
+    place.run("CREATE SCHEMA app", 'CREATE TABLE app."a b" ()', database=place.tag)
+
+    assert 'ALTER TABLE "app"."a b" OWNER TO' in place.refused()
+    place.run(
+        "CREATE TABLE app.mine ()",
+        f"ALTER TABLE app.mine OWNER TO {_quoted(app)}",
+        database=place.tag,
+    )
+    assert place.refused() == ""
+    told = "\n".join(changes(place.look(), place.wanted, {f"database {place.tag}"}))
+    assert "of 'postgres' stay out of reach of migrations" in told
+    assert 'ALTER TABLE "app"."a b" OWNER TO' in told
+
+
+def test_a_database_of_a_superuser_takes_one_and_utf8_every_time(place: Place) -> None:
+    """An admin that is none hears which statement gives it away."""
+    place.run(
+        f"CREATE DATABASE {_quoted(place.tag)} TEMPLATE template0 ENCODING 'SQL_ASCII' LOCALE 'C'"
+    )
+    admin = place.admin()
+
+    assert "its encoding is SQL_ASCII" in place.refused()
+    assert "is owned by the superuser" not in place.refused()
+    assert f"ALTER DATABASE {_quoted(place.tag)} OWNER TO {_quoted(admin)}" in place.refused(admin)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (Extension(name="no such"), "has no extension 'no such'"),
+        (Extension(name="vector", schema="other"), "is in the schema 'public', and not in 'other'"),
+    ],
+)
+def test_an_extension_that_can_not_be_had_is_refused(
+    place: Place, asked: Extension, said: str
+) -> None:
+    """Before anything runs, with the key to change."""
+    place.run(f"CREATE DATABASE {_quoted(place.tag)} TEMPLATE template0")
+    place.run("CREATE EXTENSION vector", database=place.tag)
+    other = replace(place, wanted=replace(place.wanted, extensions=(asked,)))
+
+    assert said in other.refused()
+    assert "groundwork:extensions" in other.refused()
 
 
 def test_an_admin_without_rights_hears_which_are_missing(place: Place) -> None:
@@ -486,7 +575,7 @@ def test_the_extension_is_refused_to_an_admin_who_can_not_install_it(place: Plac
     assert place.refused(admin) == ""
     found = place.look(admin).database
     assert found is not None
-    assert found.extension_schema == "public"
+    assert [(each.name, each.schema) for each in found.installed] == [("vector", "public")]
     place.run(
         "CREATE SCHEMA theirs", "ALTER EXTENSION vector SET SCHEMA theirs", database=place.tag
     )
@@ -496,11 +585,14 @@ def test_the_extension_is_refused_to_an_admin_who_can_not_install_it(place: Plac
 
 def test_a_missing_extension_is_told(place: Place) -> None:
     """By its absence from what the server offers."""
-    seen = replace(place.look(), extension="missing")
+    seen = replace(place.look(), available=())
 
     (said,) = refusals(seen, place.wanted, Known(), adopt=False)
 
     assert "no extension 'vector'" in said
+    assert "groundwork:extensions" in said
+    none = replace(place.wanted, extensions=())
+    assert refusals(seen, none, Known(), adopt=False) == []
 
 
 def test_the_admin_is_none_of_the_stacks_roles(place: Place) -> None:

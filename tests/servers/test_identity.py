@@ -10,7 +10,7 @@ import pytest
 from infra.database.identity import DatabaseIdentityProvider
 from infra.identity import Identity, WrongDatabaseError, refuse_other
 from infra.servers.existing import ExistingProvider
-from infra.servers.remote.facts import Database, Facts, Role
+from infra.servers.remote.facts import Database, Facts, Role, Wanted
 
 if TYPE_CHECKING:
     from tests.conftest import PostgresServer
@@ -18,7 +18,14 @@ if TYPE_CHECKING:
 _ROLES = {"owner": "books_owner"}
 _TABLES = Database(owner="books_owner", encoding="UTF8", tables=3)
 _OWNER = Role(
-    name="books_owner", attributes=(), administered=True, admins=(), owns=(), groups=(), members=()
+    name="books_owner",
+    login=False,
+    attributes=(),
+    administered=True,
+    admins=(),
+    owns=(),
+    groups=(),
+    members=(),
 )
 
 
@@ -34,7 +41,7 @@ def _seen(cluster: str, database: Database | None = _TABLES) -> Facts:
         creates_roles=True,
         creates_databases=True,
         reads_all=True,
-        extension="allowed",
+        available=(),
         roles=(_OWNER,),
         database=database,
     )
@@ -47,6 +54,7 @@ def _inputs(seen: Facts, **more: Any) -> dict[str, Any]:
         "roles": _ROLES,
         "database": "books",
         "adopt": False,
+        "wanted": Wanted(roles=_ROLES, database="books").dump(),
         "environment": "prod",
         "moved_to": "",
         "seen": seen.dump(),

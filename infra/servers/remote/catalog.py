@@ -2,7 +2,20 @@
 
 from __future__ import annotations
 
-__all__ = ["CLUSTER", "DATABASE", "EXTENSION", "INSIDE", "NO_WRITES", "admin", "roles"]
+__all__ = [
+    "AVAILABLE",
+    "CLUSTER",
+    "DATABASE",
+    "INSTALLED",
+    "NO_WRITES",
+    "SCHEMAS",
+    "SETTINGS",
+    "TABLES",
+    "VERSIONED",
+    "admin",
+    "owners",
+    "roles",
+]
 
 NO_WRITES = """
 SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'it is a standby'
@@ -25,7 +38,7 @@ FROM pg_catalog.pg_roles WHERE rolname = current_user
 
 # pg_shdepend alone of all catalogs says what a role owns in databases other than this one.
 _ROLES = """
-SELECT r.rolname::text AS name,
+SELECT r.rolname::text AS name, r.rolcanlogin AS login,
        array_remove(ARRAY[
            CASE WHEN rolsuper THEN 'SUPERUSER' END, CASE WHEN rolreplication THEN 'REPLICATION' END,
            CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
@@ -52,48 +65,103 @@ WHERE r.rolname = ANY($1::text[]) ORDER BY r.rolname
 
 DATABASE = """
 SELECT pg_catalog.pg_get_userbyid(datdba)::text AS owner,
-       pg_catalog.pg_encoding_to_char(encoding)::text AS encoding
+       pg_catalog.pg_encoding_to_char(encoding)::text AS encoding,
+       ARRAY(SELECT a.privilege_type FROM pg_catalog.aclexplode(
+                 COALESCE(datacl, pg_catalog.acldefault('d', datdba))) a
+             WHERE a.grantee = 0 ORDER BY 1) AS public
 FROM pg_catalog.pg_database WHERE datname = $1
 """
 
-INSIDE = """
-SELECT COALESCE((SELECT pg_catalog.pg_get_userbyid(nspowner)::text FROM pg_catalog.pg_namespace
-                 WHERE nspname = 'app'), '') AS app_owner,
-       COALESCE((SELECT n.nspname::text FROM pg_catalog.pg_extension e
-                 JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-                 WHERE e.extname = 'vector'), '') AS extension_schema,
-       COALESCE((SELECT pg_catalog.pg_get_userbyid(n.nspowner)::text FROM pg_catalog.pg_extension e
-                 JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
-                 WHERE e.extname = 'vector'
-                     AND NOT pg_catalog.has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION')),
-                '') AS extension_barrier,
-       (SELECT count(*)::int FROM pg_catalog.pg_class c
-        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-        WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND n.nspname !~ '^pg_'
-            AND n.nspname <> 'information_schema'
-            AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
-                            WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
-                                AND d.objid = c.oid AND d.deptype = 'e')) AS tables
+# Those of the roles $2 that are set in the database $1 alone.
+SETTINGS = """
+SELECT r.rolname::text AS role, s.setconfig AS entries
+FROM pg_catalog.pg_db_role_setting s JOIN pg_catalog.pg_database d ON d.oid = s.setdatabase
+JOIN pg_catalog.pg_roles r ON r.oid = s.setrole
+WHERE d.datname = $1 AND r.rolname = ANY ($2::text[]) ORDER BY 1
+"""
+
+SCHEMAS = """
+SELECT n.nspname::text AS name, pg_catalog.pg_get_userbyid(n.nspowner)::text AS owner,
+       ARRAY(SELECT a.privilege_type FROM pg_catalog.aclexplode(
+                 COALESCE(n.nspacl, pg_catalog.acldefault('n', n.nspowner))) a
+             WHERE a.grantee = 0 ORDER BY 1) AS public,
+       pg_catalog.has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION') AS grantable
+FROM pg_catalog.pg_namespace n WHERE n.nspname = ANY ($1::text[]) ORDER BY 1
+"""
+
+VERSIONED = """
+SELECT EXISTS (SELECT FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relname = 'alembic_version' AND c.relkind IN ('r', 'p'))
+"""
+
+TABLES = """
+SELECT count(*)::int FROM pg_catalog.pg_class c
+JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE c.relkind IN ('r', 'p', 'f', 'v', 'm', 'S') AND n.nspname !~ '^pg_'
+    AND n.nspname <> 'information_schema'
+    AND NOT EXISTS (SELECT FROM pg_catalog.pg_depend d
+                    WHERE d.classid = 'pg_catalog.pg_class'::pg_catalog.regclass
+                        AND d.objid = c.oid AND d.deptype = 'e')
+"""
+
+INSTALLED = """
+SELECT e.extname::text AS name, n.nspname::text AS schema, e.extversion::text AS version,
+       CASE WHEN pg_catalog.has_schema_privilege(n.oid, 'USAGE WITH GRANT OPTION') THEN ''
+            ELSE pg_catalog.pg_get_userbyid(n.nspowner)::text END AS barrier
+FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
+WHERE e.extname <> 'plpgsql' ORDER BY 1
+"""
+
+# Whose objects migrations in the schema $1 meet, and whether the owner's role $2 may change them.
+# What an extension brought along is nobody's to migrate.
+_OWNERS = """
+WITH object AS (
+    SELECT c.relowner AS owner, c.relname::text AS relation FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
+        AND d.objid = c.oid AND d.deptype IN ('e', 'i', 'a'))
+    UNION ALL
+    SELECT p.proowner, NULL FROM pg_catalog.pg_proc p
+    JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
+    WHERE n.nspname = $1 AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass
+        AND d.objid = p.oid AND d.deptype = 'e')
+    UNION ALL
+    SELECT datdba, NULL FROM pg_catalog.pg_database WHERE datname = current_database()
+    UNION ALL
+    SELECT nspowner, NULL FROM pg_catalog.pg_namespace WHERE nspname = $1
+)
+SELECT r.rolname::text AS name, r.rolsuper AS superuser, r.rolcanlogin AS login,
+       {administered} AS administered,
+       EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.rolname = $2
+               AND pg_catalog.pg_has_role(o.oid, r.oid, 'USAGE')) AS reached,
+       array_remove(array_agg(DISTINCT object.relation ORDER BY object.relation), NULL)
+           AS relations
+FROM object JOIN pg_catalog.pg_roles r ON r.oid = object.owner
+WHERE r.rolname <> 'pg_database_owner'
+GROUP BY r.oid, r.rolname, r.rolsuper, r.rolcanlogin ORDER BY 1
 """
 
 # A managed service lets its own administrators make what elsewhere takes a superuser, by a role
 # of the service or by a list in its settings, and says so nowhere in pg_available_extensions.
-EXTENSION = """
-SELECT CASE WHEN bool_or(
-           NOT v.superuser OR v.trusted
-           OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
-           OR EXISTS (SELECT FROM pg_catalog.pg_roles
-                      WHERE rolname IN ('rds_superuser', 'azure_pg_admin', 'cloudsqlsuperuser',
-                                        'alloydbsuperuser', 'neon_superuser')
-                          AND pg_catalog.pg_has_role(oid, 'MEMBER'))
-           OR 'vector' = ANY (pg_catalog.regexp_split_to_array(concat_ws(',',
-                  pg_catalog.current_setting('extwlist.extensions', true),
-                  pg_catalog.current_setting('supautils.privileged_extensions', true)),
-                  '[[:space:],]+'))
-       ) THEN 'allowed' WHEN count(*) > 0 THEN 'refused' END
+AVAILABLE = """
+SELECT v.name::text AS name, e.default_version::text AS version,
+       COALESCE(v.requires, '{}')::text[] AS requires,
+       NOT v.superuser OR v.trusted
+       OR (SELECT rolsuper FROM pg_catalog.pg_roles WHERE rolname = current_user)
+       OR EXISTS (SELECT FROM pg_catalog.pg_roles
+                  WHERE rolname IN ('rds_superuser', 'azure_pg_admin', 'cloudsqlsuperuser',
+                                    'alloydbsuperuser', 'neon_superuser')
+                      AND pg_catalog.pg_has_role(oid, 'MEMBER'))
+       OR v.name = ANY (pg_catalog.regexp_split_to_array(concat_ws(',',
+              pg_catalog.current_setting('extwlist.extensions', true),
+              pg_catalog.current_setting('supautils.privileged_extensions', true)),
+              '[[:space:],]+')) AS allowed
 FROM pg_catalog.pg_available_extension_versions v
 JOIN pg_catalog.pg_available_extensions e ON e.name = v.name AND e.default_version = v.version
-WHERE v.name = 'vector'
+WHERE v.name = ANY ($1::text[]) ORDER BY 1
 """
 
 
@@ -113,14 +181,27 @@ def roles(*, separates: bool) -> str:
     Args:
         separates: As above; then memberships have options too, and one without any lends nothing.
     """
+    return _ROLES.format(
+        administered=_administered(separates=separates),
+        usable="(m.inherit_option OR m.set_option)" if separates else "true",
+    )
+
+
+def owners(*, separates: bool) -> str:
+    """Ask whose objects are in the schema $1, with the owner's role as $2.
+
+    Args:
+        separates: As above.
+    """
+    return _OWNERS.format(administered=_administered(separates=separates))
+
+
+def _administered(*, separates: bool) -> str:
     rule = (
         "pg_catalog.pg_has_role(r.oid, 'USAGE WITH ADMIN OPTION')"
         if separates
-        else "NOT rolsuper AND (SELECT a.rolcreaterole FROM pg_catalog.pg_roles a"
+        else "NOT r.rolsuper AND (SELECT a.rolcreaterole FROM pg_catalog.pg_roles a"
         " WHERE a.rolname = current_user)"
     )
     superuser = "(SELECT a.rolsuper FROM pg_catalog.pg_roles a WHERE a.rolname = current_user)"
-    return _ROLES.format(
-        administered=f"({superuser} OR ({rule}))",
-        usable="(m.inherit_option OR m.set_option)" if separates else "true",
-    )
+    return f"({superuser} OR ({rule}))"

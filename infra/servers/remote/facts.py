@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Self
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 
+from infra.extensions import Extension
 from infra.schema import unreached
 from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.remote import catalog
@@ -19,12 +20,23 @@ if TYPE_CHECKING:
 
     from infra.servers.remote.adminurl import AdminUrl
 
-__all__ = ["Database", "Facts", "Role", "Wanted", "look"]
+__all__ = [
+    "Available",
+    "Database",
+    "Facts",
+    "Installed",
+    "Owner",
+    "Place",
+    "Role",
+    "Wanted",
+    "look",
+]
 
 _PAUSE = 0.5  # seconds between two tries
 _NAME = "groundwork"
 # SQLSTATEs of a server that may come round: it starts or stops, or has no connection left.
 _PASSING = frozenset({"57P01", "57P02", "57P03", "53300", "08003", "08006"})
+_Fact = TypeVar("_Fact")
 _ROLE_SEPARATES = 16  # since then a membership has its options, and CREATEROLE its limits
 
 
@@ -35,10 +47,29 @@ class Wanted:
     Attributes:
         roles: By kind, as the attributes of `infra.roles.Roles`; none is empty.
         database: Of the database.
+        schema: Of the schema that migrations work in.
+        extension_schema: Of the schema for extensions that name none.
+        extensions: In the order in which they are made.
+        passwords: The kinds of roles whose password the stack sets also where it adopts them.
     """
 
     roles: Mapping[str, str]
     database: str
+    schema: str = "app"
+    extension_schema: str = "ext"
+    extensions: tuple[Extension, ...] = ()
+    passwords: tuple[str, ...] = ()
+
+    def dump(self) -> str:
+        """Give it as a text."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def of(cls, dumped: str) -> Self:
+        """Read what `dump` gave."""
+        found: dict[str, Any] = json.loads(dumped)
+        extensions = tuple(Extension(**each) for each in found["extensions"])
+        return cls(**{**found, "extensions": extensions, "passwords": tuple(found["passwords"])})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +78,7 @@ class Role:
 
     Attributes:
         name: Its name.
+        login: Whether it may log in.
         attributes: What it may do beyond a plain role: "SUPERUSER", "REPLICATION" and the like.
         administered: Whether the admin may change it.
         admins: Who may, as far as memberships say.
@@ -56,6 +88,7 @@ class Role:
     """
 
     name: str
+    login: bool
     attributes: tuple[str, ...]
     administered: bool
     admins: tuple[str, ...]
@@ -65,26 +98,112 @@ class Role:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Owner:
+    """A role that owns the database, the schema of the migrations, or something in it.
+
+    Attributes:
+        name: Its name.
+        superuser: Whether it is one.
+        login: Whether it may log in.
+        administered: Whether the admin may make others members of it.
+        reached: Whether the stack's owner is it, or a member that has its rights.
+        relations: Names of its tables, views and sequences in the schema.
+    """
+
+    name: str
+    superuser: bool
+    login: bool
+    administered: bool
+    reached: bool
+    relations: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """A schema of the database.
+
+    Attributes:
+        name: Its name.
+        owner: Whose it is.
+        public: What PUBLIC may do in it.
+        grantable: Whether the admin may let others use it.
+    """
+
+    name: str
+    owner: str
+    public: tuple[str, ...]
+    grantable: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """An extension that the database has.
+
+    Attributes:
+        name: Its name.
+        schema: Where it is.
+        version: Its version.
+        barrier: Whose that schema is, where the admin can't let others use it; else "".
+    """
+
+    name: str
+    schema: str
+    version: str
+    barrier: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Available:
+    """An extension that the server could install.
+
+    Attributes:
+        name: Its name.
+        version: What would be installed.
+        requires: Extensions that have to be there before.
+        allowed: Whether the admin may install it.
+    """
+
+    name: str
+    version: str
+    requires: tuple[str, ...]
+    allowed: bool
+
+
+@dataclass(frozen=True, kw_only=True)
 class Database:
     """The database, where it is there already.
 
     Attributes:
         owner: Whose it is.
         encoding: "UTF8" for example.
+        public: What PUBLIC may do with it: "CONNECT", "TEMPORARY".
         refused: Why the admin can't look into it; "" where that was possible.
-        app_owner: Whose its schema `app` is; "" where it has none.
-        extension_schema: Where `vector` is installed in it; "" where it isn't.
-        extension_barrier: Whose that schema is, where the admin can't let others use it; else "".
+        places: `public` and those of the schemas that the stack names that are there.
+        versioned: Whether the schema of the migrations has a table alembic_version.
         tables: How many tables, views and sequences it has, without those of extensions.
+        installed: Its extensions.
+        owners: Whose objects migrations would meet in it.
+        settings: By role, then by name, what the stack's roles have set in this database.
     """
 
     owner: str
     encoding: str
+    public: tuple[str, ...] = ()
     refused: str = ""
-    app_owner: str = ""
-    extension_schema: str = ""
-    extension_barrier: str = ""
+    places: tuple[Place, ...] = ()
+    versioned: bool = False
     tables: int = 0
+    installed: tuple[Installed, ...] = ()
+    owners: tuple[Owner, ...] = ()
+    settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+
+    def place(self, name: str) -> Place | None:
+        """Give a schema by its name."""
+        return next((each for each in self.places if each.name == name), None)
+
+    def extension(self, name: str) -> Installed | None:
+        """Give an installed extension by its name."""
+        return next((each for each in self.installed if each.name == name), None)
 
     @property
     def holds(self) -> str:
@@ -109,7 +228,7 @@ class Facts:
         creates_roles: Whether it has CREATEROLE.
         creates_databases: Whether it has CREATEDB.
         reads_all: Whether it may make others members of pg_read_all_data.
-        extension: What `vector` is to the admin: "allowed", "refused" or "missing".
+        available: The wanted extensions that the server has to install.
         roles: Those of the wanted ones that are there.
         database: The wanted one; None where it isn't there.
     """
@@ -124,7 +243,7 @@ class Facts:
     creates_roles: bool
     creates_databases: bool
     reads_all: bool
-    extension: str
+    available: tuple[Available, ...]
     roles: tuple[Role, ...]
     database: Database | None
 
@@ -136,8 +255,13 @@ class Facts:
     def of(cls, dumped: str) -> Self:
         """Read what `dump` gave."""
         found: dict[str, Any] = json.loads(dumped)
-        database = Database(**found["database"]) if found["database"] else None
-        return cls(**{**found, "roles": tuple(map(_role, found["roles"])), "database": database})
+        inside = found["database"]
+        made = {
+            "roles": tuple(_of(Role, each) for each in found["roles"]),
+            "available": tuple(_of(Available, each) for each in found["available"]),
+            "database": _database(inside, inside) if inside else None,
+        }
+        return cls(**{**found, **made})
 
 
 def look(
@@ -194,7 +318,7 @@ class _Server:
         (host, port), session = await self._primary()
         try:
             found = await self._facts(session, wanted)
-            database = await self._database((host, port), session, wanted.database)
+            database = await self._database((host, port), session, wanted)
         except _failures() as exc:
             raise self._worded(exc, (host, port), "") from exc
         finally:
@@ -270,30 +394,70 @@ class _Server:
         if me["cluster"]:
             me["cluster"] = await _cluster(session)
         rows = await session.fetch(catalog.roles(separates=separates), [*wanted.roles.values()])
+        names = [each.name for each in wanted.extensions]
         return {
             **me,
             "version": str(me["version"]).partition(" ")[0],  # Debian adds its package's
-            "extension": await session.fetchval(catalog.EXTENSION) or "missing",
-            "roles": tuple(map(_role, rows)),
+            "available": tuple(
+                _of(Available, each) for each in await session.fetch(catalog.AVAILABLE, names)
+            ),
+            "roles": tuple(_of(Role, each) for each in rows),
         }
 
-    async def _database(self, host: tuple[str, int], session: Any, name: str) -> Database | None:
+    async def _database(
+        self, host: tuple[str, int], session: Any, wanted: Wanted
+    ) -> Database | None:
+        name = wanted.database
         row = await session.fetchrow(catalog.DATABASE, name)
         if row is None:
             return None
         try:
             inside = await self._connect(host, name)
         except ProbeError as exc:
-            return Database(**row, refused=str(exc))
+            return _database(row, {"refused": str(exc)})
         try:
-            return Database(**row, **await inside.fetchrow(catalog.INSIDE))
+            return _database(row, await _inside(inside, wanted))
         finally:
             await _close(inside)
 
 
-def _role(found: Mapping[str, Any]) -> Role:
+async def _inside(session: Any, wanted: Wanted) -> dict[str, Any]:
+    """Ask the database itself."""
+    separates = session.get_server_version().major >= _ROLE_SEPARATES
+    given = [each.schema for each in wanted.extensions if each.schema]
+    names = ["public", wanted.schema, wanted.extension_schema, *given]
+    owner = wanted.roles.get("owner", "")
+    settings = await session.fetch(catalog.SETTINGS, wanted.database, list(wanted.roles.values()))
+    return {
+        "places": await session.fetch(catalog.SCHEMAS, names),
+        "versioned": await session.fetchval(catalog.VERSIONED, wanted.schema),
+        "tables": await session.fetchval(catalog.TABLES),
+        "installed": await session.fetch(catalog.INSTALLED),
+        "owners": await session.fetch(catalog.owners(separates=separates), wanted.schema, owner),
+        "settings": {
+            row["role"]: dict(entry.split("=", 1) for entry in row["entries"]) for row in settings
+        },
+    }
+
+
+def _database(row: Mapping[str, Any], inside: Mapping[str, Any]) -> Database:
+    return Database(
+        owner=row["owner"],
+        encoding=row["encoding"],
+        public=tuple(row["public"]),
+        refused=inside.get("refused", ""),
+        places=tuple(_of(Place, each) for each in inside.get("places", ())),
+        versioned=inside.get("versioned", False),
+        tables=inside.get("tables", 0),
+        installed=tuple(_of(Installed, each) for each in inside.get("installed", ())),
+        owners=tuple(_of(Owner, each) for each in inside.get("owners", ())),
+        settings=inside.get("settings", {}),
+    )
+
+
+def _of(kind: type[_Fact], found: Mapping[str, Any]) -> _Fact:
     values: Any = {key: tuple(v) if isinstance(v, list) else v for key, v in found.items()}
-    return Role(**values)
+    return kind(**values)
 
 
 async def _cluster(session: Any) -> str:
