@@ -50,6 +50,14 @@ def _lock(_: argparse.Namespace) -> int:
 
     requirements.write()
     lock.write()
+    return _checksums(_)
+
+
+def _checksums(_: argparse.Namespace) -> int:
+    from toolchain import checksums  # noqa: PLC0415 - as above
+
+    for name in checksums.write():
+        print(f"no checksum of {name}: it is not fetched, and the next route is taken")
     return 0
 
 
@@ -87,6 +95,7 @@ _COMMANDS = {
     "status": _status,
     "env": _env,
     "lock": _lock,
+    "checksums": _checksums,
     "venv": _venv,
     "workflows": _workflows,
 }
@@ -106,7 +115,8 @@ _HELP = {
     "revision": "write a revision from what the models have and the stack's database hasn't",
     "env": 'print what a shell needs: eval "$(python -m toolchain env)"',
     "venv": "have .venv hold what the lock files name",
-    "lock": "write requirement files, go.mod and go.sum for the pinned versions",
+    "lock": "write requirement files, go.mod, go.sum and checksums for the pinned versions",
+    "checksums": "pin the sha256 of the engine and the plugins on Pulumi's download site",
     "workflows": "look for mistakes in .github/workflows, or in the workflows that are named",
 }
 

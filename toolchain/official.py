@@ -1,6 +1,5 @@
 """The engine as Pulumi publishes it, from its download site or a mirror of it."""
 
-import hashlib
 import os
 import platform
 import sys
@@ -8,15 +7,16 @@ import tarfile
 import zlib
 from pathlib import Path
 
-from toolchain import fetch, progress, versions
+from toolchain import fetch, versions
 from toolchain.errors import ToolchainError
 
-__all__ = ["URL_VARIABLE", "base", "download"]
+__all__ = ["URL_VARIABLE", "archives", "base", "download", "source"]
 
 URL_VARIABLE = "GROUNDWORK_ENGINE_URL"
 """The environment variable that names a mirror of the folder with the engine's releases."""
 
 _OFFICIAL = "https://get.pulumi.com/releases/sdk"
+_SYSTEMS = ("darwin", "linux")
 _MACHINES = {"x86_64": "x64", "amd64": "x64", "aarch64": "arm64", "arm64": "arm64"}
 
 
@@ -30,54 +30,51 @@ def _base() -> str:
 
 
 def download(place: Path, *, limit: float = fetch.LIMIT) -> None:
-    """Fetch the pinned engine, compare its checksum, and unpack it into `place`/bin.
+    """Fetch the pinned engine, compare it with its pinned checksum, and unpack it into `place`/bin.
 
     Args:
         place: the empty folder to fill.
         limit: seconds until the first byte; a download that proceeds goes on for longer.
 
     Raises:
-        ToolchainError: when it can't be had or isn't what was published.
+        ToolchainError: when it can't be had, or isn't the one whose checksum is pinned.
     """
-    version = versions.engine()
-    name = _archive(version)
+    from toolchain import checksums  # noqa: PLC0415 - it imports this module
+
+    name = _archive()
+    checksums.of(name)  # what can't be compared isn't fetched
     archive = place / name
-    label = f"fetching the Pulumi engine {version}"
+    label = f"fetching the Pulumi engine {versions.engine()}"
     fetch.download(f"{_base()}/{name}", archive, label=label, limit=limit)
-    _verify(archive, f"{_base()}/pulumi-{version}-checksums.txt", limit=limit)
+    checksums.verify(archive)
     _unpack(archive, place / "bin")
     archive.unlink()
 
 
-def _archive(version: str) -> str:
-    system = {"linux": "linux", "darwin": "darwin"}.get(sys.platform)
+def source() -> str:
+    """Say where the engine would come from.
+
+    Raises:
+        ToolchainError: nowhere: none is published for this machine, or no checksum is pinned.
+    """
+    from toolchain import checksums  # noqa: PLC0415 - as above
+
+    checksums.of(_archive())
+    return f"fetched from {base()} when needed"
+
+
+def archives() -> list[str]:
+    """Give the names of the engine's archives, one for each platform."""
+    each = [f"{system}-{machine}" for system in _SYSTEMS for machine in ("arm64", "x64")]
+    return [f"pulumi-v{versions.engine()}-{built}.tar.gz" for built in each]
+
+
+def _archive() -> str:
     machine = _MACHINES.get(platform.machine().lower())
-    if system is None or machine is None:
+    name = f"pulumi-v{versions.engine()}-{sys.platform}-{machine}.tar.gz"
+    if name not in archives():
         raise ToolchainError(f"Pulumi publishes none for {sys.platform} on {platform.machine()}")
-    return f"pulumi-v{version}-{system}-{machine}.tar.gz"
-
-
-def _verify(archive: Path, url: str, *, limit: float) -> None:
-    try:
-        listing = fetch.text(url, limit=limit)
-    except ToolchainError as exc:
-        progress.say(f"the engine's checksum could not be compared: {exc}")
-        return
-    sums = {name.lstrip("*"): digest for digest, _, name in map(_columns, listing.splitlines())}
-    if archive.name not in sums:
-        progress.say("the engine's checksum could not be compared: its list doesn't name it")
-        return
-    with archive.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
-    if found != sums[archive.name].lower():
-        raise ToolchainError(
-            f"the checksum of {archive.name} is wrong: published {sums[archive.name]}, got {found}"
-        )
-
-
-def _columns(line: str) -> tuple[str, str, str]:
-    digest, _, name = line.strip().partition(" ")
-    return digest, " ", name.strip()
+    return name
 
 
 def _unpack(archive: Path, binaries: Path) -> None:

@@ -39,7 +39,7 @@ def _engine() -> tuple[list[str], bool]:
         lines.append(f"  in use: none; {exc}")
     lines += [
         f"  route 1, on PATH: {_outcome(ambient.find)}",
-        f"  route 2, download: {_kept('download', f'fetched from {official.base()} when needed')}",
+        f"  route 2, download: {_kept('download', _outcome(official.source))}",
         f"  route 3, build: {_kept('build', f'made when needed, with {_outcome(_go)}')}",
     ]
     return lines, ready

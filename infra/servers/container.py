@@ -13,13 +13,17 @@ from infra.errors import GroundworkError
 from infra.password import Password
 from infra.servers import Endpoint
 from infra.servers.docker import amounts, engine, inside, labels
-from infra.servers.docker.host import ContainerHost
+from infra.servers.docker.host import HOST_TYPE, ContainerHost
 from infra.servers.docker.labels import Stack
-from infra.servers.docker.server import SUPERUSER, ContainerServer, transport
+from infra.servers.docker.server import SERVER, SUPERUSER, ContainerServer, transport
 from infra.servers.docker.trial import DATA, ContainerTrial
 from infra.servers.ports import HOST
+from infra.servers.stack_state import StackState
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
     from infra.settings import Settings
 
 __all__ = ["CAPABILITIES", "ENVIRONMENT", "START", "TMPFS", "provision"]
@@ -62,13 +66,15 @@ def provision(settings: Settings) -> Endpoint:
         GroundworkError: Settings that no container can have.
     """
     _refuse_unfit(settings)
+    state = StackState.read()
+    made_as = state.outputs(HOST_TYPE, "server-host").get("owner")
     stack = Stack(
-        owner=f"{pulumi.get_project()}/{pulumi.get_stack()}",
+        owner=made_as or f"{pulumi.get_project()}/{pulumi.get_stack()}",
         docker_host=pulumi.Config("docker").get("host") or "",
     )
     found = inside.found(settings, stack)
     admin = Password("server-admin", version=settings.admin_password_version)
-    server = _Parts(settings, stack).server(admin)
+    server = _Parts(settings, stack).server(admin, state.outputs(SERVER, "server"))
     mode, authority = transport(settings)
     return Endpoint(
         host=server.host,
@@ -157,14 +163,20 @@ class _Parts:
         there = host.volume(name) if host is not None and name else None
         return there is not None and not labels.belongs(there, self._stack.owner)
 
-    def server(self, admin: Password) -> ContainerServer:
-        """Declare the container with the files of the server, and the server itself."""
+    def server(self, admin: Password, recorded: Mapping[str, Any]) -> ContainerServer:
+        """Declare the container with the files of the server, and the server itself.
+
+        Args:
+            admin: Password of the superuser.
+            recorded: Outputs of the server that the stack's state has; empty without one.
+        """
         files = self._filled(admin)
         container = self._container(files)
         return ContainerServer(
             "server",
             settings=self._settings,
             stack=self._stack,
+            recorded=recorded,
             found={
                 "port": self._host.port,
                 "password": admin.password,

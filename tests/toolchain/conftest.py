@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toolchain import engine, versions
+from toolchain import checksums, engine, versions
 from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -56,6 +56,15 @@ def bare_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (tools / name).symlink_to(found)
     monkeypatch.setenv("PATH", f"{first}{os.pathsep}{tools}")
     return first
+
+
+@pytest.fixture
+def pins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file of pinned checksums of the test's own, without any."""
+    path = tmp_path / "checksums.txt"
+    path.write_text("# pinned\n")
+    monkeypatch.setattr(checksums, "FILE", path)
+    return path
 
 
 @dataclass(kw_only=True)
@@ -146,7 +155,7 @@ def engine_scripts(version: str) -> dict[str, str]:
 
 
 def publish(site: Site, *, version: str = "", archive_bytes: bytes = b"") -> None:
-    """Put an engine and the list of its checksums on the site, for any machine."""
+    """Put an engine and the list of its checksums on the site, for any machine, and pin them."""
     scripts = engine_scripts(version or versions.engine())
     files = {f"pulumi/{name}": text for name, text in scripts.items()}
     content = archive_bytes or archive(files | {"pulumi/pulumi-language-nodejs": "#!/bin/sh\n"})
@@ -158,6 +167,14 @@ def publish(site: Site, *, version: str = "", archive_bytes: bytes = b"") -> Non
             site.files[f"/{name}"] = content
             lines.append(f"{digest}  {name}\n")
     site.files[f"/pulumi-{versions.engine()}-checksums.txt"] = "".join(lines).encode()
+    pin(lines)
+
+
+def pin(lines: list[str]) -> None:
+    """Pin checksums, in the file of a test that has asked for `pins`."""
+    assert checksums.FILE.parent != versions.ROOT / "toolchain"
+    with checksums.FILE.open("a", encoding="utf-8") as file:
+        file.writelines(lines)
 
 
 def executable(path: Path, text: str) -> Path:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.toolchain.conftest import CLOSED, Site, archive, executable
+from tests.toolchain.conftest import CLOSED, Site, archive, executable, pin
 from toolchain import cache, offline, pip, plugins, versions
 from toolchain.errors import ToolchainError
 
@@ -25,9 +25,12 @@ _MAIN = "import sys\nimport groundwork_probe\nprint(groundwork_probe.WORD, *sys.
 
 
 @pytest.fixture(autouse=True)
-def _home(tmp_path: Path, pulumi: Path, monkeypatch: pytest.MonkeyPatch, cache_home: Path) -> None:
+def _home(
+    tmp_path: Path, pulumi: Path, monkeypatch: pytest.MonkeyPatch, cache_home: Path, pins: Path
+) -> None:
     """A Pulumi home of its own, the real engine on PATH, and no way to the genuine plugin."""
     assert cache_home.is_dir()
+    assert pins.exists()
     monkeypatch.setenv("PATH", f"{pulumi.parent}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "pulumi home"))
     monkeypatch.setenv(_OVERRIDES, f".*={CLOSED}")
@@ -76,6 +79,7 @@ def _publish(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
         for machine in ("amd64", "arm64"):
             name = f"{_PROGRAM}-v{versions.plugin(_NAME)}-{system}-{machine}.tar.gz"
             site.files[f"/{name}"] = content
+            pin([f"{hashlib.sha256(content).hexdigest()}  {name}\n"])
     monkeypatch.setenv(_OVERRIDES, f".*={site.url}")
 
 
@@ -159,6 +163,30 @@ def test_genuine_is_preferred(site: Site, monkeypatch: pytest.MonkeyPatch) -> No
     assert _start(found).stdout == "genuine\n"
 
 
+@pytest.mark.usefixtures("checkout")
+def test_another_archive_than_the_pinned_one_is_not_installed(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine refuses it, and the offline plugin is taken."""
+    _publish(site, monkeypatch)
+    for path in site.files:
+        site.files[path] = archive({_PROGRAM: "#!/bin/sh\necho mine\n"})
+    assert plugins.install(_NAME).route == "offline"
+    assert site.asked
+
+
+@pytest.mark.usefixtures("checkout")
+def test_an_archive_without_a_pinned_checksum_is_not_asked_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch, pins: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The offline plugin is taken, and it is told why."""
+    _publish(site, monkeypatch)
+    pins.write_text("")
+    assert plugins.install(_NAME).route == "offline"
+    assert not site.asked
+    assert "no sha256 of pulumi-resource-postgresql-" in capsys.readouterr().err
+
+
 def test_genuine_is_never_overwritten(
     checkout: Path, site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -183,8 +211,8 @@ def test_outdated_offline_gives_way(
 @pytest.mark.usefixtures("checkout")
 def test_hanging_site_is_given_up(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """A download site that says nothing costs the limit, and the offline plugin is taken."""
+    _publish(site, monkeypatch)
     site.wait = 600
-    monkeypatch.setenv(_OVERRIDES, f".*={site.url}")
     begin = time.monotonic()
     assert plugins.install(_NAME, limit=0.5).route == "offline"
     assert time.monotonic() - begin < 300

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from infra.servers.docker.labels import Stack
     from infra.settings import Settings
 
-__all__ = ["ContainerHost", "ContainerHostProvider"]
+__all__ = ["HOST_TYPE", "ContainerHost", "ContainerHostProvider"]
+
+HOST_TYPE = "pulumi-python:dynamic/groundwork:ContainerHost"
 
 _PORTS = range(15432, 16432)  # those of `ports`
 

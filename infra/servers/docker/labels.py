@@ -19,7 +19,8 @@ class Stack:
     """A stack and the Docker that it uses.
 
     Attributes:
-        owner: "project/stack".
+        owner: "project/stack" as its things in Docker have it: of a stack that was renamed, its
+            name when it made them, since another label would be another volume.
         docker_host: The setting docker:host; "" where there is none.
     """
 

@@ -19,12 +19,15 @@ from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.session import Login
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from infra.servers.docker.labels import Stack
     from infra.servers.probe import Identity
     from infra.settings import Settings
 
-__all__ = ["SUPERUSER", "ContainerServer", "ContainerServerProvider", "transport"]
+__all__ = ["SERVER", "SUPERUSER", "ContainerServer", "ContainerServerProvider", "transport"]
 
+SERVER = "pulumi-python:dynamic/groundwork:ContainerServer"
 SUPERUSER = "postgres"
 
 _INPUTS = (
@@ -39,6 +42,8 @@ _INPUTS = (
     "sslrootcert",
     "wait_seconds",
 )
+# Of a server that stays, given back as inputs: so they are known in a preview of an update.
+_LASTING = ("cluster", "version")
 _LOOK_SECONDS = 5.0
 _CONTAINER = "docker:index/container:Container::server-container"
 
@@ -71,6 +76,7 @@ class ContainerServer(dynamic.Resource, module="groundwork", name="ContainerServ
         settings: Settings,
         stack: Stack,
         found: dict[str, pulumi.Input[Any]],
+        recorded: Mapping[str, Any],
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare the server.
@@ -80,11 +86,17 @@ class ContainerServer(dynamic.Resource, module="groundwork", name="ContainerServ
             settings: Of the stack.
             stack: Whose server it is.
             found: `port`, `password` (secret), `container` (id), `container_name`, `volume`.
+            recorded: Outputs of the server that the stack's state has; empty without one.
             opts: The engine's.
         """
         mode, authority = transport(settings)
         inputs: dict[str, Any] = {
-            **dict.fromkeys(("host", "user", "cluster", "version", "status")),
+            **{key: recorded.get(key) for key in _LASTING},
+            "host": HOST,
+            "user": SUPERUSER,
+            "status": None,
+            # A provider isn't told the URN.
+            "urn": f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::{SERVER}::{name}",
             "owner": stack.owner,
             "docker_host": stack.docker_host,
             "sslmode": mode,
@@ -106,6 +118,17 @@ def transport(settings: Settings) -> tuple[str, str]:
 
 class ContainerServerProvider(Provider):
     """Waits for the server, tells who it is, and gives its superuser the wanted password."""
+
+    def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
+        """Keep of what the state says of the server what will be so after an update, too."""
+        unsure: tuple[str, ...] = ()
+        if not olds or news.get("cluster") is None or _is_lost(olds, news):
+            unsure = _LASTING
+        elif not known(news["container"]):
+            unsure = ("version",)  # perhaps of another image
+        return dynamic.CheckResult(
+            {key: value for key, value in news.items() if key not in unsure}, []
+        )
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """Look at the live server; another cluster than the known one is another server."""
@@ -258,8 +281,8 @@ def _refuse_gone(props: dict[str, Any]) -> engine.Docker | None:
     host = engine.connect(props["docker_host"])
     if host is None or host.container(props["container"]) is not None:
         return host
-    project, _, stack = props["owner"].partition("/")
-    urn = f"urn:pulumi:{stack}::{project}::{_CONTAINER}"
+    stack = props["urn"].removesuffix(f"{SERVER}::server")
+    urn = f"{stack}{_CONTAINER}"
     msg = (
         f"The container {props['container_name']} is gone; the rows are in the volume"
         f" {props['volume']}. Let the stack know of it, and have it made anew:"
