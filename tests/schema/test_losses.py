@@ -37,6 +37,31 @@ def test_what_goes_is_named(sql: str, texts: list[str]) -> None:
     assert bool(found) == bool(texts)
 
 
+@pytest.mark.parametrize(
+    ("up", "down", "lost"),
+    [
+        ("ALTER TABLE a ADD COLUMN b int", "ALTER TABLE a DROP COLUMN b", []),
+        ("ALTER TABLE s.a ADD b int DEFAULT 7, ADD c text", "ALTER TABLE a DROP b, DROP c", []),
+        ('CREATE TABLE "Odd" (id int)', 'DROP TABLE "Odd"', []),
+        ("CREATE TABLE a (id int)", "ALTER TABLE a DROP id; DROP TABLE a", []),
+        ("ALTER TABLE a ADD b int", "ALTER TABLE a DROP c", ["column a.c"]),
+        ("ALTER TABLE a ADD b int", "DROP TABLE a", ["table a"]),
+        ("ALTER TABLE x.a ADD b int", "ALTER TABLE y.a DROP b", ["column y.a.b"]),
+        ("ALTER TABLE a ADD b int; UPDATE a SET b = c", "ALTER TABLE a DROP b", ["column a.b"]),
+        ("ALTER TABLE a ADD IF NOT EXISTS b int", "ALTER TABLE a DROP b", ["column a.b"]),
+        ("CREATE TABLE IF NOT EXISTS a (id int)", "DROP TABLE a", ["table a"]),
+        ("CREATE TABLE a AS SELECT 1", "DROP TABLE a", ["table a"]),
+        ("CREATE TABLE a (id int); INSERT INTO a VALUES (1)", "DROP TABLE a", ["table a"]),
+        ("ALTER TABLE a ADD CONSTRAINT b CHECK (c > 0)", "ALTER TABLE a DROP b", ["column a.b"]),
+    ],
+)
+def test_what_was_made_empty_is_not_lost(up: str, down: str, lost: list[str]) -> None:
+    """Taking back a column or a table that nothing has filled takes no data away."""
+    made = losses.made_empty([up])
+
+    assert [each.text for each in losses.named([down]) if not losses.kept_by(each, made)] == lost
+
+
 def test_what_is_there_is_counted(postgres_server: PostgresServer) -> None:
     """Rows of a table, values of a column; what isn't there is left out."""
 

@@ -321,6 +321,31 @@ def test_what_a_live_revision_sends_is_recorded(
     assert {each.index for each in seen.built} == {"public.big_pkey", "public.big_note"}
 
 
+def test_statements_of_a_live_revision_have_one_number(
+    lab: Lab, postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """A lock is of the statement that is listed under that number, behind commits too."""
+    body = """
+connection = op.get_bind()
+connection.execute(sa.text("SELECT count(*) FROM big"))
+with op.get_context().autocommit_block():
+    op.execute("CREATE INDEX CONCURRENTLY big_note ON big (note)")
+    op.execute("CREATE INDEX CONCURRENTLY big_both ON big (id, note)")
+op.execute("ALTER TABLE big ADD COLUMN more int")
+"""
+    bare(tmp_path).revision("a1", None, body)
+    files = history.read(tmp_path)
+    made = plan.make(files, Live(), Policy())
+    measure = _measure(lab, postgres_server)
+    apply.run(made, files, apply.Terms(url=lab.url, folder=tmp_path), watch=measure)
+
+    (seen,) = measure.steps
+    at = {lock.mode: lock.statement for lock in seen.locks if lock.relation == "public.big"}
+    listed = [each.sql for each in seen.sent]
+    assert "ADD COLUMN more" in listed[at["AccessExclusiveLock"] - 1]
+    assert "CONCURRENTLY" in listed[at["ShareUpdateExclusiveLock"] - 1]
+
+
 _SAVEPOINTS = """
 connection = op.get_bind()
 try:

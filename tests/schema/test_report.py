@@ -370,6 +370,41 @@ def test_what_is_hidden_to_the_eye_is_shown() -> None:
         text.encode()
 
 
+def test_the_words_of_squawk_are_rendered_and_its_rules_explained() -> None:
+    """Code between backticks, and a link to the rule; a name with one backtick stays a name."""
+    found = Finding(
+        rule="require-concurrent-index-creation",
+        level="error",
+        revision="a1",
+        message="Building blocks writes to `clients`",
+        help="Use `CONCURRENTLY` on `a<b`",
+        statement="SELECT '`'",
+    )
+    own = Finding(rule="no-way-back", level="warning", revision="a1", message="there is none")
+    made = review(plan(step("a1", "SELECT 1")), findings=(found, own))
+
+    text, page = report.markdown(made), report.page(made)
+
+    url = "https://squawkhq.com/docs/require-concurrent-index-creation"
+    assert f"[<code>require-concurrent-index-creation</code>]({url}) Building" in text
+    assert "writes to <code>clients</code> (revision a1)" in text
+    assert "instead: Use <code>CONCURRENTLY</code> on <code>a&#60;b</code>" in text
+    assert "in: SELECT '&#96;'" in text
+    assert "- <code>no-way-back</code> there is none" in text
+    assert f'<a href="{url}" rel="noreferrer"><code>require-concurrent' in page
+    assert "Use <code>CONCURRENTLY</code> on <code>a&lt;b</code>" in page
+    assert "`clients`" not in _printed(made)
+
+
+def test_the_sql_of_a_short_plan_is_open() -> None:
+    """Of a long one it is folded: the comment is read in two minutes."""
+    short = report.markdown(review(plan(step("a1", "SELECT 1"))))
+    long = report.markdown(review(plan(step("a1", *["SELECT 1"] * 60))))
+
+    assert "<details open><summary><b>SQL</b>" in short
+    assert "<details><summary><b>SQL</b>" in long
+
+
 def test_a_terminal_takes_names_as_they_are() -> None:
     """Nothing in a name is rich's markup, and without a terminal there are no colours."""
     found = review(plan(step("b1", "SELECT '[bold]x[/bold]'", message="[red]stop[/red] [/]")))

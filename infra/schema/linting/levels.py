@@ -23,6 +23,7 @@ __all__ = [
     "included",
     "known",
     "level",
+    "page",
     "rule_named",
 ]
 
@@ -169,7 +170,9 @@ OWN: Mapping[str, Rule] = {
     "extension-version-missing": Rule(level="error", why="the server lacks the version"),
     "table-out-of-reach": Rule(level="warning", why="no declared role owns or reaches the table"),
     "owner-unknown": Rule(level="error", why="the server has no role that is to own something"),
-    "downgrade-loses-data": Rule(level="note", why="what goes when the revision is taken back"),
+    "downgrade-loses-data": Rule(
+        level="note", why="what goes with its data when the revision is taken back"
+    ),
     "no-way-back": Rule(level="warning", why="the revision can't be taken back"),
     "rows-violate": Rule(level="error", why="rows that are there make it fail"),
     "rows-may-violate": Rule(level="warning", why="statistics say that rows make it fail"),
@@ -219,6 +222,11 @@ def known(rule: str) -> bool:
 def rule_named(name: str) -> str:
     """Give the one name of a rule that has several."""
     return _ALIASES.get(name, name)
+
+
+def page(rule: str) -> str:
+    """Give the URL that explains a rule of squawk's; empty for our own."""
+    return f"https://squawkhq.com/docs/{rule}" if rule in SQUAWK else ""
 
 
 def level(rule: str, levels: Mapping[str, str]) -> str:

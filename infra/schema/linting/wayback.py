@@ -19,7 +19,7 @@ def look(pending: Iterable[Pending]) -> Iterator[Remark]:
     """Give what each revision's downgrade loses, or that there is none."""
     for each in pending:
         undo, revision = each.step.undo, each.step.revision
-        lost = ", ".join(loss.text for loss in losses.named(undo.statements))
+        lost = ", ".join(loss.text for loss in _lost(each))
         if undo.absent:
             yield Remark(
                 rule="no-way-back",
@@ -34,3 +34,12 @@ def look(pending: Iterable[Pending]) -> Iterator[Remark]:
                 message=f"taking it back drops or empties {lost}",
                 help="Once the release has written there, go forward instead of back.",
             )
+
+
+def _lost(pending: Pending) -> list[losses.Loss]:
+    """List what a downgrade drops or empties, without what the revision itself made empty."""
+    found = list(losses.named(pending.step.undo.statements))
+    if pending.unknown or any(each.hides for each in pending.statements):
+        return found  # nobody knows what it fills
+    made = losses.made_empty(each.sql for each in pending.statements)
+    return [loss for loss in found if not losses.kept_by(loss, made)]

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Moment", "Work", "works"]
 
+_STOPPED = 0
+"""The number of a statement that did not come to its end."""
+
 
 @dataclass(kw_only=True)
 class Moment:
@@ -77,12 +80,30 @@ def works(records: Iterable[Mapping[str, Any]]) -> list[Work]:
             together = None
         elif indexes.concurrently(record["sql"]):
             made.append(_alone(number, record))
+            together = None
         else:
             if together is None:
                 together = Work(statements={}, begun=record["begun"])
                 made.append(together)
             _add(together, number, record)
+    _number(made)
     return made
+
+
+def _number(made: Iterable[Work]) -> None:
+    """Number statements as they are listed: without the ends of transactions, and what stopped."""
+    place = 0
+    for work in made:
+        if work.alone:
+            listed = list(work.statements) if work.ended is not None else []
+        else:
+            listed = [moment.number for moment in work.moments[:-1] if moment.number]
+        numbers = {old: place + new for new, old in enumerate(listed, start=1)}
+        place += len(numbers)
+        work.statements = {numbers.get(old, _STOPPED): sql for old, sql in work.statements.items()}
+        for moment in work.moments:
+            if moment.number is not None:
+                moment.number = numbers.get(moment.number, _STOPPED)
 
 
 def _alone(number: int, record: Mapping[str, Any]) -> Work:

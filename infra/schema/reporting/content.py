@@ -88,11 +88,26 @@ class Point:
         text: What it says, one line.
         lead: A name that stands before it; may be empty.
         more: Further lines below it.
+        link: Where `lead` is explained, a URL; may be empty.
+        marked: Whether what stands between backticks is code, as in Markdown.
     """
 
     text: str
     lead: str = ""
     more: tuple[str, ...] = ()
+    link: str = ""
+    marked: bool = False
+
+    @property
+    def pieces(self) -> tuple[tuple[tuple[str, bool], ...], ...]:
+        """The text and each further line, in pieces, and whether each of these is code."""
+        return tuple(map(self._pieces, (self.text, *self.more)))
+
+    def _pieces(self, line: str) -> tuple[tuple[str, bool], ...]:
+        parts = line.split("`") if self.marked else [line]
+        if len(parts) % 2 == 0:  # one that has no other
+            parts = [line]
+        return tuple((part, place % 2 == 1) for place, part in enumerate(parts) if part)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import itertools
 from typing import TYPE_CHECKING
 
 from infra.schema import catalog
+from infra.schema.linting import levels
 from infra.schema.reporting import rows, words
 from infra.schema.reporting.content import Code, Grid, Point, Points, Said, Section
 from infra.schema.review import LEVELS
@@ -22,6 +23,7 @@ __all__ = ["drift", "failure", "findings", "locks", "models", "notes", "sql", "w
 
 _VALUES = "\n-- with "  # what was sent beside a statement stands behind it
 _ALIKE = 3
+_SHORT = 40  # lines of SQL that are shown unfolded
 _RECORDED = (
     "Runs live: {why}. This is what the rehearsal recorded; what runs on the real database may"
     " differ, and is not promised."
@@ -94,6 +96,8 @@ def _finding(finding: Finding) -> Point:
     ]
     return Point(
         lead=words.line(finding.rule),
+        link=levels.page(finding.rule),
+        marked=True,
         text=words.line(f"{finding.message} (revision {finding.revision})"),
         more=tuple(words.line(text) for text in more if text),
     )
@@ -110,13 +114,15 @@ def sql(plan: Plan, rehearsal: Rehearsal | None) -> Section | None:
         name = words.line(f"{what}{step.revision} {step.message}")
         blocks.append(Said(text=f"{number}/{len(plan.steps)} {name}"))
         blocks += _of_step(step, ran)
-    number = sum(isinstance(block, Code) for block in blocks)
+    code = [block for block in blocks if isinstance(block, Code)]
+    number, lines = len(code), sum(block.text.count("\n") + 1 for block in code)
     return Section(
         title="SQL",
         about=f"{words.plural(len(plan.steps), 'revision')}, {words.plural(number, 'statement')}",
         blocks=tuple(blocks),
         unit="statement",
         keep=3,
+        open=lines <= _SHORT,
     )
 
 

@@ -148,7 +148,13 @@ def _block(block: Block) -> str:
 
 def _point(point: Point) -> str:
     lead = f"{escaping.coded(point.lead)} " if point.lead else ""
-    return "<br>".join([f"- {lead}{escaping.text(point.text)}", *map(escaping.text, point.more)])
+    if point.link:
+        lead = f"[{lead.rstrip()}]({point.link}) "
+    first, *more = (
+        "".join(escaping.coded(text) if code else escaping.text(text) for text, code in pieces)
+        for pieces in point.pieces
+    )
+    return "<br>".join([f"- {lead}{first}", *more])
 
 
 def _grid(grid: Grid) -> str:

@@ -114,9 +114,15 @@ def _block(block: Block) -> str:
 
 
 def _point(point: Point) -> str:
-    lead = f"<code>{_text(point.lead)}</code> " if point.lead else ""
-    more = "".join(f'<br><span class="faint">{_text(text)}</span>' for text in point.more)
-    return f"<li>{lead}{_text(point.text)}{more}</li>"
+    lead = f"<code>{_text(point.lead)}</code>" if point.lead else ""
+    if point.link:
+        lead = f'<a href="{_text(point.link)}" rel="noreferrer">{lead}</a>'
+    first, *lines = (
+        "".join(f"<code>{_text(text)}</code>" if code else _text(text) for text, code in pieces)
+        for pieces in point.pieces
+    )
+    more = "".join(f'<br><span class="faint">{line}</span>' for line in lines)
+    return f"<li>{lead}{' ' if lead else ''}{first}{more}</li>"
 
 
 def _code(block: Code) -> str:

@@ -116,10 +116,13 @@ def _block(block: Block) -> RenderableType:
 def _point(point: Point) -> Text:
     text = Text("- ")
     if point.lead:
-        text.append(f"{point.lead} ", style="bold")
-    text.append(point.text)
-    for more in point.more:
-        text.append(f"\n  {more}", style="dim")
+        link = f" link {point.link}" if point.link else ""
+        text.append(point.lead, style=f"bold{link}").append(" ")
+    for number, pieces in enumerate(point.pieces):
+        style = "dim" if number else ""
+        text.append("\n  " if number else "")
+        for said, code in pieces:
+            text.append(said, style=f"{style} bold".strip() if code else style)
     return text
 
 

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
 
     from infra.schema.statements.sentence import Name
 
-__all__ = ["Loss", "counted", "named"]
+__all__ = ["Loss", "Place", "counted", "kept_by", "made_empty", "named"]
+
+Place = tuple[tuple[str, ...], tuple[str, ...]]
+"""The parts of a table's name, and those of a column's; none for the whole table."""
+
+_NO_COLUMN = frozenset({"CHECK", "CONSTRAINT", "EXCLUDE", "FOREIGN", "PRIMARY", "UNIQUE"})
 
 # Above this, the planner's estimate is told: counting would keep a preview waiting.
 _COUNTED = 1_000_000
@@ -57,6 +62,72 @@ def named(texts: Iterable[str]) -> tuple[Loss, ...]:
     """List what statements drop or empty, each once, in their order."""
     found = [loss for text in texts for each in _split(text) for loss in _of(Sentence(each))]
     return tuple(dict.fromkeys(found))
+
+
+def made_empty(texts: Iterable[str]) -> frozenset[Place]:
+    """List the tables and columns that statements make and put no rows into.
+
+    A column's default counts as nothing: it can be written again. Of what a statement makes IF NOT
+    EXISTS, or fills, nobody knows what is in it.
+    """
+    made: set[Place] = set()
+    filled: set[tuple[str, ...]] = set()
+    for sentence in (Sentence(each) for text in texts for each in _split(text)):
+        made.update(_made(sentence.copy()))
+        filled.update(name.key for name in _filled(sentence))
+    return frozenset(place for place in made if not any(_same(place[0], key) for key in filled))
+
+
+def kept_by(loss: Loss, made: Iterable[Place]) -> bool:
+    """Tell whether what a downgrade drops is something that was made empty."""
+    table = Sentence(loss.relation).name()
+    column = Sentence(loss.column).name() if loss.column else None
+    key = column.key if column else ()
+    return table is not None and any(
+        _same(table.key, place) and inside in ((), key) for place, inside in made
+    )
+
+
+def _same(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+    """Compare names, of which one may lack its schema."""
+    shorter = min(len(one), len(other))
+    return one[-shorter:] == other[-shorter:]
+
+
+def _made(sentence: Sentence) -> Iterator[Place]:
+    if sentence.take("CREATE"):
+        sentence.skip("UNLOGGED")
+        if sentence.take("TABLE") and not sentence.take("IF", "NOT", "EXISTS"):
+            table = sentence.name()
+            if table is not None and not sentence.has("SELECT"):
+                yield table.key, ()
+    elif sentence.take("ALTER", "TABLE"):
+        sentence.take("IF", "EXISTS")
+        sentence.skip("ONLY")
+        table = sentence.name()
+        sentence.take("*")
+        for clause in sentence.clauses() if table else ():
+            column = _added(clause)
+            if table and column:
+                yield table.key, column.key
+
+
+def _added(clause: Sentence) -> Name | None:
+    """Give the column that a clause of ALTER TABLE adds."""
+    if not clause.take("ADD") or clause.copy().word() in _NO_COLUMN:
+        return None
+    clause.take("COLUMN")
+    return None if clause.take("IF", "NOT", "EXISTS") else clause.name()
+
+
+def _filled(sentence: Sentence) -> Iterator[Name]:
+    """Give the tables that a statement writes rows into."""
+    for words in (("INSERT", "INTO"), ("MERGE", "INTO"), ("COPY",), ("UPDATE",)):
+        for rest in sentence.each(*words):
+            rest.skip("ONLY")
+            name = rest.name()
+            if name is not None:
+                yield name
 
 
 def _split(text: str) -> list[str]:
