@@ -40,8 +40,8 @@ def _status(options: argparse.Namespace) -> int:
     return 0 if ready else 1
 
 
-def _env(_: argparse.Namespace) -> int:
-    print(shell.exports())
+def _env(options: argparse.Namespace) -> int:
+    print(shell.exports(options.stack))
     return 0
 
 
@@ -142,6 +142,9 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("file", nargs="*", metavar="FILE", help="default: all")
         if name == "revision":
             command.add_argument("--message", default="", metavar="TEXT", help="what it does")
+        if name == "env":
+            told = "default: dev, or what a backend of your own has selected"
+            command.add_argument("--stack", default="", metavar="NAME", help=told)
         if name in _STACK or name == "revision":
             command.add_argument("--stack", default="dev", metavar="NAME", help="default: dev")
     return parser

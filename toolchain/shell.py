@@ -38,8 +38,25 @@ def environment() -> dict[str, str]:
     return {"PATH": os.pathsep.join([*first, *rest]), **kept}
 
 
-def exports() -> str:
-    """Give `environment` as lines for a shell's eval."""
+def exports(stack: str = "") -> str:
+    """Give all that `make` uses on a stack as lines for a shell's eval.
+
+    Args:
+        stack: Its name; empty leaves what the user has chosen, or takes `dev` in the backend of
+            this checkout.
+
+    Raises:
+        ToolchainError: No engine is there yet, or the backend's folder can't be made.
+    """
     import shlex  # noqa: PLC0415 - every command imports this module, and one needs that
 
-    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in environment().items())
+    from toolchain import backend  # noqa: PLC0415 - as above
+
+    given = environment() | backend.variables()
+    if not stack and not backend.is_chosen():
+        stack = os.environ.get("PULUMI_STACK") or "dev"
+    if stack:
+        given["PULUMI_STACK"] = stack
+    if not backend.is_chosen() and (folder := backend.psql_folder(stack)):
+        given["PATH"] = os.pathsep.join([given["PATH"], str(folder)])
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in given.items())

@@ -9,24 +9,30 @@ configuration file, which is therefore a copy.
 import json
 import os
 import re
-import secrets
 import shutil
 import signal
 import subprocess
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
-from toolchain import engine, login, plugins, progress, revision, run, shell, venv, versions
+from toolchain import (
+    backend,
+    engine,
+    login,
+    plugins,
+    progress,
+    revision,
+    run,
+    shell,
+    venv,
+    versions,
+)
 from toolchain.errors import ToolchainError
 from toolchain.visible_text import visible
 
 __all__ = ["Stack"]
 
-FOLDER = versions.ROOT / ".groundwork"
-_BACKEND = FOLDER / "backend"
-_PASSPHRASE = FOLDER / "passphrase"
 # What is made but once, by its type: its id is its name, or what Docker says of that.
 _MADE_ONCE: dict[str, tuple[str, ...]] = {
     "postgresql:index/role:Role": (),
@@ -60,8 +66,8 @@ class Stack:
         """
         self.name = name
         self._existing = existing
-        self._own_backend = bool(os.environ.get("PULUMI_BACKEND_URL"))
-        self._copy = FOLDER / f"Pulumi.{name}.yaml"
+        self._own_backend = backend.is_chosen()
+        self._copy = backend.FOLDER / f"Pulumi.{name}.yaml"
 
     # -- commands -------------------------------------------------------------------------
 
@@ -137,23 +143,13 @@ class Stack:
         plugins.install("postgresql")
         if _CONTAINER.search(self._configuration()):
             plugins.install("docker")
-        self._environment = os.environ | shell.environment() | self._defaults()
+        self._environment = os.environ | shell.environment() | backend.variables()
         if not self._own_backend:
             self._write_copy()
             _remove_torn_attributes()
         self._initialise()
         if not self._own_backend and self._free_stale_lock():
             self._settle_pending()
-
-    def _defaults(self) -> dict[str, str]:
-        added = {}
-        if not self._own_backend:
-            _make_folder()
-            _BACKEND.mkdir(exist_ok=True)
-            added["PULUMI_BACKEND_URL"] = f"file://{quote(str(_BACKEND))}"
-        if not {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"} & set(os.environ):
-            added["PULUMI_CONFIG_PASSPHRASE_FILE"] = str(_passphrase_file())
-        return added
 
     def _configuration(self) -> str:
         source = versions.ROOT / f"Pulumi.{self.name}.yaml"
@@ -179,7 +175,7 @@ class Stack:
                 return
             # `stack init` writes into the configuration file beside Pulumi.yaml, and takes no
             # other: so it is run beside a copy of that, where the file is ours.
-            folder = FOLDER
+            folder = backend.FOLDER
             shutil.copy(versions.ROOT / "Pulumi.yaml", folder)
         try:
             self._ask("stack", "init", "--no-select", "--non-interactive", folder=folder)
@@ -203,7 +199,7 @@ class Stack:
     def _free_stale_lock(self) -> bool:
         """Unlock a stack whose engine was killed: its lock names a process that is gone."""
         freed = False
-        for lock in _BACKEND.glob(f".pulumi/locks/**/{self.name}/*.json"):
+        for lock in backend.STATES.glob(f".pulumi/locks/**/{self.name}/*.json"):
             try:
                 pid = int(json.loads(lock.read_text())["pid"])
             except (OSError, ValueError, KeyError, TypeError):
@@ -309,8 +305,8 @@ class Stack:
     def _forget(self) -> None:
         self._ask("stack", "rm", "--yes", "--preserve-config")
         self._copy.unlink(missing_ok=True)
-        if not any(FOLDER.glob("Pulumi.*.yaml")):
-            shutil.rmtree(FOLDER)
+        if not any(backend.FOLDER.glob("Pulumi.*.yaml")):
+            shutil.rmtree(backend.FOLDER)
 
 
 def _data_line(outputs: dict[str, str]) -> str:
@@ -325,7 +321,7 @@ def _remove_torn_attributes() -> None:
     them in place: killed in between, it leaves an empty one, and fails from then on to read the
     state, which is whole. Without attributes a file has the usual ones.
     """
-    for path in _BACKEND.glob(".pulumi/**/*.attrs"):
+    for path in backend.STATES.glob(".pulumi/**/*.attrs"):
         try:
             json.loads(path.read_text(encoding="utf-8"))
         except ValueError:
@@ -358,29 +354,3 @@ def _lives(pid: int) -> bool:
     except (OSError, IndexError):
         return True  # no procfs on this system
     return state != "Z"
-
-
-def _make_folder() -> None:
-    try:
-        FOLDER.mkdir(mode=0o700, exist_ok=True)
-    except OSError as exc:
-        raise ToolchainError(
-            f"{FOLDER} can't be made: {exc.strerror}. It holds the local stacks' state; make "
-            "the checkout writable, or set PULUMI_BACKEND_URL to a backend of your own"
-        ) from exc
-
-
-def _passphrase_file() -> Path:
-    """Give the file with the local backend's passphrase, generated at its first use."""
-    if not _PASSPHRASE.exists():
-        _make_folder()
-        aside = _PASSPHRASE.with_suffix(f".{os.getpid()}")
-        with os.fdopen(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as file:
-            file.write(secrets.token_urlsafe(32))
-        try:
-            os.link(aside, _PASSPHRASE)  # unlike a rename, it spares one made meanwhile
-        except FileExistsError:
-            pass
-        finally:
-            aside.unlink()
-    return _PASSPHRASE
