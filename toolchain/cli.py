@@ -57,7 +57,7 @@ def _checksums(_: argparse.Namespace) -> int:
     from toolchain import checksums  # noqa: PLC0415 - as above
 
     for name in checksums.write():
-        print(f"no checksum of {name}: it is not fetched, and the next route is taken")
+        print(visible(f"no checksum of {name}: it is not fetched, and the next route is taken"))
     return 0
 
 

@@ -94,13 +94,13 @@ class Stack:
     def down(self) -> int:
         """Take everything away; a local stack's own state too."""
         if not self._own_backend and not self._copy.exists():
-            print(f"Stack {self.name} is not up: there is nothing to take down.")
+            print(visible(f"Stack {self.name} is not up: there is nothing to take down."))
             return 0
         self._prepare()
         status = self._pulumi("destroy", "--yes", "--skip-preview")
         if status == 0 and not self._own_backend:
             self._forget()
-            print(f"Stack {self.name} is gone, with all that it made.")
+            print(visible(f"Stack {self.name} is gone, with all that it made."))
         return status
 
     def url(self) -> int:

@@ -13,6 +13,7 @@ from pulumi import dynamic
 from infra.database import admin
 from infra.dynamic import Provider, known
 from infra.schema.statements.sql import identifier
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +35,7 @@ class AdoptedLoginsProvider(Provider):
             return dynamic.DiffResult(changes=True)
         closed, failure = admin.look(lambda: _closed(news), place=news["admin"])
         if failure is None and closed:
-            print(f"{', '.join(closed)} lost LOGIN outside of this stack: it comes back")  # noqa: T201 - the engine shows it
+            print(visible(f"{', '.join(closed)} lost LOGIN outside of this stack: it comes back"))  # noqa: T201 - the engine shows it
         return dynamic.DiffResult(changes=failure is None and bool(closed))
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:

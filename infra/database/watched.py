@@ -57,7 +57,7 @@ class Watched(Provider):
         found, failure = admin.look(lambda: self.find(news), place=wanted)
         drifted = failure is None and found != news[self.watched]
         if drifted:
-            print(f"the {self.noun} were changed by hand: they will be put right")  # noqa: T201 - the engine shows it
+            print(visible(f"the {self.noun} were changed by hand: they will be put right"))  # noqa: T201 - the engine shows it
         return dynamic.DiffResult(changes=drifted)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:

@@ -271,7 +271,7 @@ class ExistingProvider(Provider):
         """Report a change where anything is new; nothing is ever replaced."""
         places = [f"{props.get('host')}:{_number(props.get('port'))}" for props in (olds, news)]
         if news.get("host") and places[0] != places[1]:
-            print(f"the server that takes writes is {places[1]} now, and was {places[0]}")  # noqa: T201 - the engine shows it
+            print(visible(f"the server that takes writes is {places[1]} now, and was {places[0]}"))  # noqa: T201 - the engine shows it
         # A state of an earlier version lacks what came later, where there is nothing to say.
         same = all((olds.get(key) or None) == (news.get(key) or None) for key in _KEPT)
         return dynamic.DiffResult(changes=not same)

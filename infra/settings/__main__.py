@@ -65,7 +65,7 @@ def _report(changed: dict[Path, tuple[str, str]]) -> int:
     for path, texts in changed.items():
         before, after = (text.splitlines(keepends=True) for text in texts)
         sys.stderr.writelines(unified_diff(before, after, str(path), "the keys", n=0))
-        sys.stderr.write(f"error: {path} is stale: run `{_COMMAND}`.\n")
+        sys.stderr.write(visible(f"error: {path} is stale: run `{_COMMAND}`.\n"))
     return 1 if changed else 0
 
 

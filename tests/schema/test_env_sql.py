@@ -231,7 +231,7 @@ def test_a_file_that_an_approval_does_not_know_is_not_loaded(tmp_path: Path, pla
     assert way.ask("SELECT to_regclass('one')") is None
 
 
-@pytest.mark.parametrize("when", ["before", "after", "callback"])
+@pytest.mark.parametrize("when", ["before", "after", "callback", "listener", "driver"])
 def test_a_table_that_env_py_drops_only_online_is_not_dropped(
     tmp_path: Path, place: Place, when: str
 ) -> None:
@@ -248,6 +248,22 @@ def test_a_table_that_env_py_drops_only_online_is_not_dropped(
     elif when == "callback":
         hook = f"on_version_apply=lambda ctx, **_: ctx.connection.exec_driver_sql({_PURGE!r}), "
         env.write_text(text.replace("connection=connection, ", f"connection=connection, {hook}"))
+    elif when == "listener":
+        made = '    engine = create_async_engine(os.environ["DATABASE_URL"])\n'
+        listens = (
+            "    @event.listens_for(engine.sync_engine, 'connect')\n"
+            "    def connected(connection, _):\n"
+            f"        connection.cursor().execute({_PURGE!r})\n"
+        )
+        text = text.replace(made, f"{made}{listens}")
+        env.write_text(text.replace("import os\n", "import os\nfrom sqlalchemy import event\n", 1))
+    elif when == "driver":
+        sends = (
+            "async def online():\n    import asyncpg\n"
+            "    url = os.environ['DATABASE_URL'].replace('+asyncpg', '')\n"
+            f"    await (await asyncpg.connect(url)).execute({_PURGE!r})\n"
+        )
+        env.write_text(text.replace("async def online():\n", sends))
     project.revision("aaaa", None, _ONLINE.format("one"))
 
     with pytest.raises(

@@ -94,3 +94,36 @@ def test_mechanics_load_without_pulumi(module: str) -> None:
     code = f"import sys, {module}; sys.exit('pulumi' in sys.modules)"
 
     assert subprocess.run([sys.executable, "-c", code], cwd=_ROOT, check=False).returncode == 0
+
+
+# Where what is printed has been through `visible`, is JSON, or goes to the process that waits.
+_PRINTED = {
+    "infra/row.py",
+    "infra/schema/child.py",
+    "infra/schema/cli.py",
+    "infra/schema/reporting/terminal.py",
+    "toolchain/progress.py",
+}
+_EXITS = {"print", "sys.stderr.write", "sys.stdout.write", "pulumi.log.warn", "pulumi.log.error"}
+
+
+def test_what_is_printed_is_visible() -> None:
+    """A text with a name or a message in it goes through `visible` on its way to a person."""
+    raw = [
+        f"{path}:{node.lineno}"
+        for path in _modules()
+        if str(path).startswith(("__main__.py", "infra/", "ci/", "toolchain/"))
+        and not str(path).startswith("toolchain/plugins/")
+        and str(path) not in _PRINTED
+        for node in ast.walk(ast.parse((_ROOT / path).read_text()))
+        if isinstance(node, ast.Call) and ast.unparse(node.func) in _EXITS and node.args
+        for holes in [[each for each in ast.walk(node.args[0]) if _is_hole(each)]]
+        if holes and not ast.unparse(node.args[0]).startswith("visible(")
+    ]
+
+    assert raw == []
+
+
+def _is_hole(node: ast.AST) -> bool:
+    """Tell a part of a text that is put in when it runs; upper-case names are constants."""
+    return isinstance(node, ast.FormattedValue) and not ast.unparse(node.value).isupper()

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import asyncpg
 from alembic.util import CommandError
 from sqlalchemy import Engine, event
 
@@ -19,12 +20,18 @@ from infra.schema.statements.sentence import Sentence
 from infra.schema.statements.sql import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
 
-__all__ = ["Files", "OwnStatements", "UncoveredError"]
+__all__ = ["Files", "OwnStatements", "UncoveredError", "quietly"]
 
+# Of asyncpg: every text goes through one of them.
+_SENDING = ("execute", "_get_statement")
+_quiet: list[bool] = []
 _READING = frozenset({"SELECT", "SHOW", "TABLE", "VALUES", "WITH"})
-_CONTROL = frozenset({"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"})
+_CONTROL = frozenset(
+    {"BEGIN", "START", "COMMIT", "ROLLBACK", "SAVEPOINT", "RELEASE"}
+    | {"CLOSE", "DEALLOCATE", "DISCARD", "LISTEN", "UNLISTEN"}
+)
 _DESTROYING = frozenset({"DELETE", "DROP", "TRUNCATE"})
 _WRITING = ("INSERT", "UPDATE", "DELETE", "MERGE", "INTO")
 _OPENED_TO_WRITE = os.O_WRONLY | os.O_RDWR | os.O_CREAT
@@ -77,7 +84,7 @@ class Files:
             raise UncoveredError(why)
 
     def _objection(self, path: Path) -> str:
-        if path.suffix in {".pyc", ".pyo"} or not is_project(str(path), self._root):
+        if not is_project(str(path), self._root):
             return ""
         name = name_below(str(path), self._root)
         if not name or not path.is_file() or self._approved.get(name) == checksum(path):
@@ -96,6 +103,16 @@ def _writes(mode: object, flags: object) -> bool:
     return isinstance(flags, int) and bool(flags & _OPENED_TO_WRITE)
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Send something of this project's own."""
+    _quiet.append(True)
+    try:
+        yield
+    finally:
+        _quiet.pop()
+
+
 class OwnStatements:
     """Looks at the SQL that env.py itself sends, beside the revision and Alembic."""
 
@@ -112,12 +129,30 @@ class OwnStatements:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Look at what goes over any engine of this process."""
+        """Look at what goes over any engine of this process, and over asyncpg without one.
+
+        A listener of an engine sends SQL by the driver's own cursor, which no engine tells of.
+        """
         event.listen(Engine, "before_cursor_execute", self._before)
+        driver: Any = asyncpg.Connection
+        sending = {name: getattr(driver, name) for name in _SENDING}
+        for name, send in sending.items():
+            setattr(driver, name, self._looking(send))
         try:
             yield
         finally:
+            for name, send in sending.items():
+                setattr(driver, name, send)
             event.remove(Engine, "before_cursor_execute", self._before)
+
+    def _looking(self, send: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        """Look at a text before a method of asyncpg sends it."""
+
+        async def looked(connection: Any, query: str, *values: Any, **options: Any) -> Any:
+            self._look(query)
+            return await send(connection, query, *values, **options)
+
+        return looked
 
     @contextmanager
     def apart(self, *, own: bool) -> Iterator[None]:
@@ -137,7 +172,16 @@ class OwnStatements:
         context: Any,
         *_: Any,
     ) -> None:
-        if not self._own or (context is not None and OURS in context.execution_options):
+        if context is None or OURS not in context.execution_options:
+            self._look(statement)
+
+    def _look(self, statement: str) -> None:
+        """Refuse what no plan shows.
+
+        Raises:
+            UncoveredError: It may not be sent.
+        """
+        if not self._own or _quiet:
             return
         for piece in _split(statement):
             if _harmless(piece) or _plain(piece) in self._known:

@@ -15,7 +15,7 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy import event
 
 from infra.schema.running import indexes
-from infra.schema.running.approval import OwnStatements
+from infra.schema.running.approval import OwnStatements, quietly
 from infra.schema.running.records import OURS, Records
 from infra.schema.statements.sql import array, literal
 
@@ -306,4 +306,5 @@ def _scalar(connection: Connection, sql: str) -> Any:
 
 
 def _execute(connection: Connection, sql: str) -> CursorResult[Any]:
-    return connection.exec_driver_sql(sql, execution_options=_PLAIN)
+    with quietly():
+        return connection.exec_driver_sql(sql, execution_options=_PLAIN)

@@ -10,6 +10,7 @@ from infra.servers import Found
 from infra.servers.docker import engine, labels
 from infra.servers.docker.engine import DockerError
 from infra.servers.docker.trial import DATA
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from typing import Any
@@ -45,11 +46,12 @@ def found(settings: Settings, stack: Stack) -> Found:
         return Found()
     lines = _ask(host, settings, stack)
     if lines is None:
-        pulumi.log.warn(
+        text = (
             f"The volume {settings.volume} is there, and the image {settings.image} isn't here yet,"
             " so that nobody knows what is in the volume. Where a stack has used it before, get"
             f" the image first: docker pull {settings.image}"
         )
+        pulumi.log.warn(visible(text))
         return Found()
     return _wanted(settings, _names(lines, "role"), _names(lines, "database"))
 

@@ -17,6 +17,7 @@ from infra.servers.docker.engine import DockerError
 from infra.servers.ports import HOST
 from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.session import Login
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -134,17 +135,18 @@ class ContainerServerProvider(Provider):
         """Look at the live server; another cluster than the known one is another server."""
         probe.prepare()
         if _is_lost(olds, news):
-            print(f"the volume {olds['volume']} goes or is gone: so does the cluster in it")  # noqa: T201 - the engine shows it
+            text = f"the volume {olds['volume']} goes or is gone: so does the cluster in it"
+            print(visible(text))  # noqa: T201 - the engine shows it
             return dynamic.DiffResult(changes=True, replaces=["cluster"])
         if not known([news[key] for key in _INPUTS]):
             return dynamic.DiffResult(changes=True)
         same = all(news[key] == olds[key] for key in _INPUTS)
         if same and ports.is_free(int(news["port"])):
             _refuse_gone(news)
-            print(f"the container {news['container_name']} is down: it will be started")  # noqa: T201 - as above
+            print(visible(f"the container {news['container_name']} is down: it will be started"))  # noqa: T201 - as above
             return dynamic.DiffResult(changes=True)
         if news["container"] != olds["container"] and _is_another(olds, news):
-            print(f"another cluster is in the volume {news['volume']} now")  # noqa: T201 - as above
+            print(visible(f"another cluster is in the volume {news['volume']} now"))  # noqa: T201 - as above
             return dynamic.DiffResult(changes=True, replaces=["cluster"])
         return dynamic.DiffResult(changes=not same)
 
