@@ -391,7 +391,8 @@ def refuse_other_cluster(place: Place, there: Live) -> None:
         place=dsn.place(str(place.url)).partition("/")[0],
     )
     known = Identity(cluster=place.cluster, database=there.database)
-    refuse_other(known, found, holds=_held(there), kept=_KEPT)
+    moved_to = place.options.moved_to
+    refuse_other(known, found, holds=_held(there), kept=_KEPT, moved_to=moved_to)
 
 
 def _held(there: Live) -> str:

@@ -115,6 +115,7 @@ class Options:
         long_transaction: From which age on a transaction that is in the way is told.
         roles: The roles that the stack declares; empty where nobody said.
         environment: The kind of environment, "prod" for example; empty outside of a stack.
+        moved_to: The cluster and database that the stack has moved to on purpose; empty for none.
         schema: The schema that the stack works in; empty where the search_path alone decides.
     """
 
@@ -135,6 +136,7 @@ class Options:
     long_transaction: str = DEFAULTS["longTransaction"]
     roles: tuple[str, ...] = ()
     environment: str = ""
+    moved_to: str = ""
     schema: str = ""
 
     def dump(self) -> dict[str, Any]:
@@ -248,6 +250,7 @@ def parse(
     *,
     roles: tuple[str, ...] = (),
     environment: str = "",
+    moved_to: str = "",
     schema: str = "",
 ) -> Options:
     """Turn values without mistakes into options; a missing key has its default.
@@ -256,6 +259,7 @@ def parse(
         values: By key.
         roles: The roles that the stack declares.
         environment: The kind of environment that it is.
+        moved_to: See `Options`.
         schema: The schema that it works in.
     """
     given = {**DEFAULTS, **values}
@@ -284,5 +288,6 @@ def parse(
         long_transaction=given["longTransaction"],
         roles=roles,
         environment=environment,
+        moved_to=moved_to,
         schema=schema,
     )

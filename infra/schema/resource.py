@@ -98,6 +98,9 @@ class SchemaProvider(Provider):
         place = _borrowed(_place(_reachable(olds, given)), news.get("admin_url"))
         try:
             seen = node.look(place)
+            if seen.live is not None and place.cluster:
+                # Another target, or another server, than when the schema was last brought up.
+                node.refuse_other_cluster(replace(place, cluster=_cluster(olds)), seen.live)
         except GroundworkError as exc:
             if news["preview"]:
                 reviewed.unplanned(place, str(exc))
@@ -119,7 +122,9 @@ class SchemaProvider(Provider):
         kept = olds.get("options", {}).get("on_destroy") == news["options"]["on_destroy"]
         to_do = bool(news["approve"] or news["drift"] or news["pending"] or olds.get("pending"))
         blind = news["plan"].startswith(view.BLIND)
-        return dynamic.DiffResult(changes=moved or to_do or blind or not kept)
+        # A stack that has moved on purpose has to know where to.
+        other = _cluster(olds) != _cluster(news) and bool(_cluster(olds) and _cluster(news))
+        return dynamic.DiffResult(changes=moved or to_do or blind or other or not kept)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Apply the plan; a database that is there already loses nothing."""

@@ -138,6 +138,7 @@ def _settings(draft: Draft) -> Settings:
             {key: draft[key] for key in options.DEFAULTS},
             roles=tuple(filter(None, asdict(names.roles(draft)).values())),
             environment=draft.environment,
+            moved_to=draft["movedTo"],
             schema=draft["schema"],
         ),
     )

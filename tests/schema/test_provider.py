@@ -13,6 +13,7 @@ from tests.engine import histories
 from tests.engine.node import make_database
 from tests.migrations.place import cli
 from tests.schema.schema_stack import SchemaStack
+from tests.unit.settings_project import ADMIN_URL
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -251,6 +252,21 @@ def test_nothing_is_taken_back_in_another_cluster(stack: SchemaStack) -> None:
         stack.resource.destroy()
     assert stack.heads() == [("ccc3",)]
 
+    # The state knows one cluster, and the program leads to another one.
+    stack.resource.inputs = {**(stack.resource.inputs or {}), "database": "1/books"}
+    (found,) = stack.database.run("SELECT system_identifier::text FROM pg_control_system()")
+    stack.cluster = str(found[0])
+    refused = stack.up(check=False)
+    assert refused.status != 0
+    assert "cluster 1" in refused.text
+    (name,) = stack.database.run("SELECT current_database()::text")
+    stack.configure(target="existing", adminUrl=ADMIN_URL, movedTo=f"{stack.cluster}/{name[0]}")
+    assert stack.shown()["op"] == "update"
+    stack.up()
+    assert stack.is_settled()
+
+    stack.configure(movedTo=None)
+    stack.resource.outputs["database"] = "1/books"
     stack.cluster = "1"
     refused = stack.preview(check=False)
     assert refused.status != 0
