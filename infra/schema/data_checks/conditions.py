@@ -26,6 +26,7 @@ __all__ = [
     "Source",
     "Stored",
     "Unique",
+    "Value",
 ]
 
 # ruff: noqa: S608 - names are quoted, expressions are those of the plan itself, run read-only
@@ -40,30 +41,45 @@ class Source:
         alias: Its name in the plan, which expressions may use.
         only: Whether the rows of inheriting tables are left out.
         renamed: Live column and the name that the plan has given it.
+        added: Expression and the name of the column that has its value in all rows.
+        hidden: Live columns that are no longer there under that name.
+        columns: The live columns that are; read from the catalog.
     """
 
     table: Name
     alias: str
     only: bool = False
     renamed: tuple[tuple[str, str], ...] = ()
+    added: tuple[tuple[str, str], ...] = ()
+    hidden: frozenset[str] = frozenset()
+    columns: tuple[str, ...] = ()
+
+    @property
+    def wrapped(self) -> bool:
+        """Whether columns are other than those of the live table."""
+        return bool(self.renamed or self.added)
 
     @property
     def sql(self) -> str:
         """A FROM item."""
         table = f"{'ONLY ' * self.only}{identifier(self.table[0])}.{identifier(self.table[1])}"
-        if not self.renamed:
-            return f"{table} AS {identifier(self.alias)}"
-        more = "".join(
-            f", t.{identifier(live)} AS {identifier(name)}" for live, name in self.renamed
-        )
-        row = 't.tableoid AS "groundwork oid", t.ctid AS "groundwork tid"'
-        return f"(SELECT t.*{more}, {row} FROM {table} AS t) AS {identifier(self.alias)}"
+        alias = identifier(self.alias)
+        if not self.wrapped:
+            # Without an alias of its own, an expression may name the schema too.
+            return table if self.alias == self.table[1] else f"{table} AS {alias}"
+        columns = [
+            *(f"t.{identifier(name)}" for name in self.columns),
+            *(f"t.{identifier(live)} AS {identifier(name)}" for live, name in self.renamed),
+            *(f"{expression} AS {identifier(name)}" for expression, name in self.added),
+            't.tableoid AS "groundwork oid", t.ctid AS "groundwork tid"',
+        ]
+        return f"(SELECT {', '.join(columns)} FROM {table} AS t) AS {alias}"
 
     @property
     def row(self) -> str:
         """What tells one row from another: two columns."""
         alias = identifier(self.alias)
-        if self.renamed:
+        if self.wrapped:
             return f'{alias}."groundwork oid", {alias}."groundwork tid"'
         return f"{alias}.tableoid, {alias}.ctid"
 
@@ -275,13 +291,18 @@ class Cast(Condition):
         expression: What is turned.
         type: Into what, as SQL writes it.
         length: Characters that it may have, as assignment sees it; 0 for any number.
+        bits: Whether those are bits: "exactly" so many, or at "most"; else empty.
     """
 
     expression: str
     type: str
     length: int = 0
+    bits: str = ""
 
     def _too_long(self) -> str:
+        if self.bits:
+            sign = ">" if self.bits == "most" else "<>"
+            return f"pg_catalog.length({self.expression}\n) {sign} {self.length}"
         value = f"({self.expression}\n)::pg_catalog.text"
         return f"pg_catalog.rtrim(pg_catalog.substr({value}, {self.length + 1}), ' ') <> ''"
 
@@ -298,6 +319,23 @@ class Cast(Condition):
             return f"SELECT 1 FROM {source.sql} WHERE {self._too_long()} LIMIT 1"
         value = f"({self.expression}\n)::{self.type}"
         return f"SELECT 1 FROM {source.sql} HAVING pg_catalog.count({value}) < 0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value(Condition):
+    """A type takes one value; the query fails where it does not, and there is a row."""
+
+    expression: str
+
+    def find(self, source: Source) -> str:
+        """Write the query: a domain's constraints are checked when a row is made."""
+        one = f"SELECT {self.expression} AS v FROM {source.sql} LIMIT 1"
+        return f"SELECT 1 FROM ({one}) d HAVING pg_catalog.count(v) < 0"
+
+    def violating(self, source: Source) -> str:
+        """Give nothing: it is the same for all rows."""
+        del source
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
 
 __all__ = ["Demand", "demands"]
 
+_NULL = "is (NULL)"
 _MADE = "an earlier statement of the plan makes {}"
 # PostgreSQL works through an ALTER TABLE in passes: what goes, types, new columns, then the rest.
 _PASSES = {"AT_DropColumn": 0, "AT_DropConstraint": 0, "AT_AlterColumnType": 1, "AT_AddColumn": 2}
 _LAST = 3
+_PARTS = frozenset({"AT_AttachPartition", "AT_DetachPartition", "AT_AddInherit", "AT_DropInherit"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +49,7 @@ class Demand:
         depends: Why the live rows can't tell; empty where they can.
         domain: Where the domain may be whose columns it is about, in the place of one table.
         default_of: The partitioned table whose default partition it is about.
+        parted: Partitions that the plan has attached or detached before.
     """
 
     condition: Condition
@@ -55,6 +58,7 @@ class Demand:
     depends: str = ""
     domain: tuple[Name, ...] = ()
     default_of: Name | None = None
+    parted: frozenset[Name] = frozenset()
 
 
 def demands(statement: Statement, state: PlanState) -> list[Demand]:
@@ -84,6 +88,8 @@ def _alter(fields: Mapping[str, Any], sql: str, state: PlanState) -> Iterator[De
     if written is None or fields.get("objtype") not in {"OBJECT_TABLE", "OBJECT_FOREIGN_TABLE"}:
         return
     name = state.resolved(written)
+    if fields.get("missing_ok") and not state.there(name):
+        return
     only = not fields.get("relation", {}).get("inh")
     commands = [each for _, each in trees.elements(fields.get("cmds"))]
     clauses = reading.clauses(sql)
@@ -94,10 +100,24 @@ def _alter(fields: Mapping[str, Any], sql: str, state: PlanState) -> Iterator[De
     for command, clause in sorted(pairs, key=lambda pair: _pass(pair[0])):
         if command.get("subtype") == "AT_AttachPartition":
             yield from _attach(name, trees.element(command.get("def"))[1], clause, state)
+        _note_parts(name, command, sql, state)
         conditions, columns = _command(name, command, clause, state)
         for condition in conditions:
             yield from _demand(name, condition, state, only=only)
         state.relation(name).columns.update(columns)
+
+
+def _note_parts(name: Name, command: Mapping[str, Any], sql: str, state: PlanState) -> None:
+    """Note that a table gets the rows of another, or has them no longer."""
+    kind, (_, fields) = command.get("subtype"), trees.element(command.get("def"))
+    if kind in {"AT_AttachPartition", "AT_DetachPartition"}:
+        child = trees.relation(fields.get("name"))
+        if child is not None:
+            state.part(name, state.resolved(child), sql)
+    elif kind in {"AT_AddInherit", "AT_DropInherit"}:
+        parent = trees.relation(fields)
+        if parent is not None:
+            state.part(state.resolved(parent), name, sql)
 
 
 def _pass(command: Mapping[str, Any]) -> int:
@@ -122,8 +142,14 @@ def _command(  # noqa: PLR0911 - one for each kind of command
         if command.get("missing_ok") and state.has_column(name, column):
             return [], {}
         relation.changed.pop(column, None)
-        holds, found = reading.added(definition)
-        return found, {column: holds}
+        holds, found = reading.added(definition, clause)
+        relation.columns[column] = holds
+        parents = {
+            place: state.resolved(to)
+            for place, (_, each) in enumerate(trees.elements(definition.get("constraints")))
+            if (to := trees.relation(each.get("pktable"))) is not None
+        }
+        return [*found, *reading.column_constraints(definition, clause, parents)], {}
     if kind == "AT_AlterColumnType":
         return _retyped(relation, command, clause, state)
     if kind == "AT_DropConstraint":
@@ -167,7 +193,8 @@ def _retyped(
     used = [*reading.types_named(tree), *([] if labels is not None else [type_])]
     if any(map(state.type_made, used)):
         found = replace(found, blocked="an earlier statement of the plan makes a type that it uses")
-    after = "null" if relation.columns.get(column) == "null" else "set"
+    null = relation.columns.get(column, "").startswith(_NULL)
+    after = f"{_NULL}::{cast.type}" if null else "set"
     return [found], {column: after}
 
 
@@ -196,6 +223,7 @@ def _beside(
             relation=f"the default partition of {trees.written(*parent)}",
             depends=state.anything,
             default_of=live,
+            parted=frozenset(state.parted),
         )
 
 
@@ -248,13 +276,23 @@ def _demand(name: Name, condition: Condition, state: PlanState, *, only: bool) -
     depends = state.anything or settled.blocked or _not_live(relation, settled)
     source = None
     if relation.live is not None:
-        renamed = tuple(
-            (was.removeprefix("was "), column)
-            for column, was in relation.columns.items()
-            if was.startswith("was ")
+        source = Source(
+            table=relation.live,
+            alias=name[1],
+            only=only,
+            renamed=_columns(relation, "was "),
+            added=_columns(relation, "is "),
+            hidden=frozenset(c for c, holds in relation.columns.items() if holds != "set"),
         )
-        source = Source(table=relation.live, alias=name[1], only=only, renamed=renamed)
     yield Demand(condition=settled, relation=shown, source=source, depends=depends)
+
+
+def _columns(relation: Relation, kind: str) -> tuple[tuple[str, str], ...]:
+    return tuple(
+        (holds.removeprefix(kind), column)
+        for column, holds in relation.columns.items()
+        if holds.startswith(kind)
+    )
 
 
 def _referring(condition: ForeignKey, state: PlanState) -> ForeignKey:
@@ -269,7 +307,7 @@ def _referring(condition: ForeignKey, state: PlanState) -> ForeignKey:
     states = [parent.columns.get(column, "") for column in condition.parent_columns]
     if parent.live is None:
         blocked = _MADE.format(shown)
-    elif any(state_ in {"null", "set"} for state_ in states):
+    elif any(holds == "set" or holds.startswith("is ") for holds in states):
         blocked = _MADE.format(f"a column of {shown}")
     columns = tuple(
         was.removeprefix("was ") if was.startswith("was ") else column
@@ -287,7 +325,7 @@ def _by_new_columns(  # noqa: PLR0911 - one for each way in which NULLs pass
     states = {column: relation.columns.get(column, "") for column in condition.columns}
     if "gone" in states.values():
         return None  # the statement fails whatever the rows are
-    empty = [column for column, holds in states.items() if holds == "null"]
+    empty = [column for column, holds in states.items() if holds.startswith(_NULL)]
     if not empty:
         return condition
     if isinstance(condition, NotNull):
@@ -309,7 +347,7 @@ def _not_live(relation: Relation, condition: Condition) -> str:
     changed = next((relation.changed[each] for each in columns if each in relation.changed), "")
     if changed:
         return changed
-    made = [c for c in condition.columns if relation.columns.get(c) in {"null", "set"}]
+    made = [column for column in condition.columns if relation.columns.get(column) == "set"]
     if made:
         return f"an earlier statement of the plan makes the values of {trees.written(made[0])}"
     return "" if relation.live is not None else "an earlier statement of the plan makes the table"

@@ -144,7 +144,7 @@ class _Asking:
 
     async def _said(self, item: _Item, said: dict[str, tuple[str, str]]) -> tuple[str, str]:
         undo, rows = item.question.undo, item.table.rows if item.table else None
-        hint, fails = answers.likely(item.condition, item.table)
+        hint, fails = answers.likely(_as_live(item), item.table)
         guess = "likely" if fails else "unchecked"
         if item.why or item.source is None:
             return "unchecked", answers.unchecked(item.why)
@@ -196,6 +196,13 @@ class _Asking:
         return "unchecked", " ".join(str(exc).split())
 
 
+def _as_live(item: _Item) -> Condition:
+    """Give a condition with the live names of its columns, for statistics."""
+    was = {name: live for live, name in item.source.renamed} if item.source else {}
+    columns = tuple(was.get(column, column) for column in item.condition.columns)
+    return replace(item.condition, columns=columns)
+
+
 def _names(asked: Iterable[Question]) -> set[Name]:
     found: set[Name] = set()
     for each in asked:
@@ -222,7 +229,7 @@ def _items(
     source = question.source
     if question.default_of:
         parent = known.get(question.default_of)
-        if parent is None or parent.rest is None:
+        if parent is None or parent.rest is None or parent.rest in question.parted:
             return
         source = Source(table=parent.rest, alias=parent.rest[1])
     table = known.get(source.table) if source else None
@@ -231,7 +238,8 @@ def _items(
         if source.only and table.kind == "p":
             return  # a partitioned table has no rows of its own
         only = table.kind != "p" and (source.only or not condition.inherits)
-        source = replace(source, only=only)
+        columns = tuple(name for name in table.columns if name not in source.hidden)
+        source = replace(source, only=only, columns=columns)
         why = why or _reached(question, source.table, table)
     for each in _settled(condition, table):
         try:

@@ -50,9 +50,9 @@ class Relation:
 
     Attributes:
         live: Its name in the live database; None where the plan makes it.
-        columns: What is not as in the live table, by name: "null" for a column that the plan adds
-            without a value, "set" for one whose values are not the live ones, "gone", or its live
-            name behind "was ".
+        columns: What is not as in the live table, by name: "set" for a column whose values are
+            not the live ones, "is " and an expression for one that has it in all rows, "gone", or
+            its live name behind "was ".
         changed: Why the values of a column, or of all ("*"), are not the live ones.
         unvalidated: What the constraints demand that the plan adds NOT VALID, by name.
     """
@@ -69,6 +69,7 @@ class PlanState:
     Attributes:
         anything: Why any row may be another than the live one; empty where none may.
         touched: What was changed, in order.
+        parted: Live partitions that were attached or detached.
     """
 
     def __init__(
@@ -84,6 +85,7 @@ class PlanState:
         """
         self.anything = ""
         self.touched: list[Touched] = []
+        self.parted: set[Name] = set()
         self._path = self._home = path
         self._role = role
         self._objects = objects
@@ -114,6 +116,10 @@ class PlanState:
         """Give a relation by its whole name; one that nobody knew is taken to be live."""
         return self._relations.setdefault(name, Relation(name))
 
+    def there(self, name: Name) -> bool:
+        """Tell whether there is a relation of that whole name now."""
+        return name in self._relations
+
     def has_column(self, name: Name, column: str) -> bool:
         """Tell whether a table has a column now."""
         relation = self.relation(name)
@@ -142,6 +148,14 @@ class PlanState:
         """Note a statement that nobody can follow."""
         self.anything = self.anything or _OPAQUE.format(first_line(sql, _WIDTH))
 
+    def part(self, name: Name, child: Name, sql: str) -> None:
+        """Note that a table has the rows of another from now on, or has them no longer."""
+        why = _CHANGES.format(first_line(sql, _WIDTH))
+        self.relation(name).changed[_ALL] = why
+        parted = self.relation(child).live
+        if parted is not None:
+            self.parted.add(parted)
+
     def look_for_path(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Note where names are looked for from now on."""
         path = trees.setting(kind, fields, "search_path")
@@ -169,7 +183,10 @@ class PlanState:
     def _make(self, kind: str, fields: Mapping[str, Any], sql: str) -> None:
         found = effects.of(kind, fields)
         for name in found.gone:
-            self._relations.pop(self.resolved(name), None)
+            gone = self._relations.pop(self.resolved(name), None)
+            if gone is not None and gone.live is not None:
+                why = _CHANGES.format(first_line(sql, _WIDTH))
+                self.touched.append(Touched(table=gone.live, why=why, deletes=True))
             self._types.pop(self._type(name) or name, None)
         for schema in found.schemas_gone:
             for name in [each for each in self._relations if each[0] == schema]:

@@ -39,6 +39,7 @@ class Question:
         touched: Live tables whose rows earlier statements change.
         domain: Where the domain may be whose columns it is about, in the place of one table.
         default_of: The partitioned table whose default partition it is about.
+        parted: Partitions that the plan has attached or detached before.
     """
 
     revision: str
@@ -53,6 +54,7 @@ class Question:
     touched: tuple[Touched, ...] = ()
     domain: tuple[Name, ...] = ()
     default_of: Name | None = None
+    parted: frozenset[Name] = frozenset()
 
 
 def questions(
@@ -116,4 +118,5 @@ def _question(
         touched=touched,
         domain=demand.domain,
         default_of=demand.default_of,
+        parted=demand.parted,
     )
