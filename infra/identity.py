@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from infra.errors import GroundworkError
+from infra.project import spelled
 
 __all__ = ["KEY", "Identity", "WrongDatabaseError", "refuse_other"]
 
@@ -64,7 +65,7 @@ def refuse_other(
     """
     if not known.differs(found) or not holds or moved_to == found.key:
         return
-    meant = advice or f"set groundwork:{KEY} to {found.key}"
+    meant = advice or f"set {spelled(KEY)} to {found.key}"
     raise WrongDatabaseError(
         f"The stack knows the {known}. What answers is another one, the {found}, which holds"
         f" {holds}. {kept} Lead the URL, or the proxy behind it, to the stack's own database again;"

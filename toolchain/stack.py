@@ -22,6 +22,7 @@ from toolchain import (
     login,
     plugins,
     progress,
+    project,
     revision,
     run,
     shell,
@@ -42,15 +43,6 @@ _MADE_ONCE: dict[str, tuple[str, ...]] = {
     "docker:index/container:Container": ("docker", "container", "inspect", "--format={{.Id}}"),
 }
 _SALT = re.compile(r"^encryptionsalt:.*$", re.MULTILINE)
-# The plugin of Docker is for the target that runs there alone. The file is YAML that Pulumi wrote
-# or a person did: a value by itself on its line, with quotes or without.
-_CONTAINER = re.compile(
-    r"""^\s+["']?groundwork:target["']?:\s*["']?container["']?\s*(#|$)""", re.MULTILINE
-)
-# The same for stacks that come and go with a branch.
-_PREVIEW = re.compile(
-    r"""^\s+["']?groundwork:environment["']?:\s*["']?preview["']?\s*(#|$)""", re.MULTILINE
-)
 
 
 class Stack:
@@ -141,7 +133,8 @@ class Stack:
         venv.install()
         engine.install()
         plugins.install("postgresql")
-        if _CONTAINER.search(self._configuration()):
+        # The plugin of Docker is for the target that runs there alone.
+        if self._sets("target", "container"):
             plugins.install("docker")
         self._environment = os.environ | shell.environment() | backend.variables()
         if not self._own_backend:
@@ -155,6 +148,16 @@ class Stack:
         source = versions.ROOT / f"Pulumi.{self.name}.yaml"
         return source.read_text(encoding="utf-8") if source.exists() else ""
 
+    def _sets(self, key: str, value: str) -> bool:
+        """Tell whether the configuration file sets a key of the project to a value.
+
+        It is YAML that Pulumi wrote or a person did: a value by itself on its line, with quotes or
+        without.
+        """
+        name = re.escape(f"{project.name()}:{key}")
+        line = rf"""^\s+["']?{name}["']?:\s*["']?{value}["']?\s*(#|$)"""
+        return re.search(line, self._configuration(), re.MULTILINE) is not None
+
     def _write_copy(self) -> None:
         """Give the local stack today's configuration and the salt that it was made with."""
         text = self._configuration()
@@ -167,10 +170,11 @@ class Stack:
 
     def _initialise(self) -> None:
         folder = versions.ROOT
-        if self._own_backend and self._existing and not _PREVIEW.search(self._configuration()):
+        if self._own_backend and self._existing and not self._sets("environment", "preview"):
             self._find()
             return
         if not self._own_backend:
+            self._refuse_former_name()
             if _SALT.search(self._copy.read_text()):
                 return
             # `stack init` writes into the configuration file beside Pulumi.yaml, and takes no
@@ -183,6 +187,24 @@ class Stack:
             if "already exists" not in str(exc):
                 raise ToolchainError(f"the stack {self.name} can't be made: {exc}") from exc
 
+    def _refuse_former_name(self) -> None:
+        """Raise where the local backend has the stack under a name that the project had before.
+
+        It would be made again from nothing, and what it has made would be left alone.
+        """
+        stacks = backend.STATES / ".pulumi" / "stacks"
+        if (stacks / project.name() / f"{self.name}.json").exists():
+            return
+        for former in sorted(path.parent.name for path in stacks.glob(f"*/{self.name}.json")):
+            raise ToolchainError(
+                f"the local backend has the stack {self.name} of the project {former}, and this "
+                f"project's name is {project.name()} now. Nothing was changed. Take it along, and "
+                "start again:\n"
+                '  eval "$(.venv/bin/python -m toolchain env)"\n'
+                f"  pulumi stack rename --stack organization/{former}/{self.name} "
+                f"organization/{project.name()}/{self.name}"
+            )
+
     def _find(self) -> None:
         """Make sure that the backend has the stack, where it is not for this run to make it."""
         try:
@@ -192,8 +214,8 @@ class Stack:
                 raise ToolchainError(f"the stack {self.name} can't be read: {exc}") from exc
             raise ToolchainError(
                 f"the backend has no stack {self.name}, and a look at it makes none. Bring it up "
-                f"first, with `make up{self._suffix}`; or set groundwork:environment to preview in "
-                f"Pulumi.{self.name}.yaml, whose stacks come and go"
+                f"first, with `make up{self._suffix}`; or set {project.name()}:environment to "
+                f"preview in Pulumi.{self.name}.yaml, whose stacks come and go"
             ) from None
 
     def _free_stale_lock(self) -> bool:
@@ -281,7 +303,7 @@ class Stack:
         configured = json.loads(
             run.output(command, env=self._environment, cwd=versions.ROOT, timeout=120)
         )
-        chosen = configured.get("groundwork:migrations", {}).get("value") or "migrations"
+        chosen = configured.get(f"{project.name()}:migrations", {}).get("value") or "migrations"
         return versions.ROOT / Path(chosen).expanduser()
 
     @property

@@ -18,6 +18,7 @@ from infra.database import admin
 from infra.database.urls import address
 from infra.dynamic import Provider, known
 from infra.identity import Identity, refuse_other
+from infra.project import spelled
 from infra.schema.errors import DatabaseMissingError, LiveError
 from infra.servers.remote import catalog
 from toolchain.visible_text import visible
@@ -130,7 +131,7 @@ class DatabaseIdentityProvider(Provider):
             Identity(cluster=cluster, database=props["database"], place=place),
             holds=holds,
             kept=_KEPT_ALL,
-            advice="set groundwork:movedTo to "
+            advice=f"set {spelled('movedTo')} to "
             f"{cluster}/{props['database']}, run `pulumi up`, then destroy",
         )
 

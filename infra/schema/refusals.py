@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
 from infra.schema import catalog
 from infra.schema.errors import (
     AdoptionError,
@@ -113,7 +114,7 @@ def misplaced(history: History, live: Live, *, wanted: str, found: str) -> Mispl
         f"The database {live.database} has {history.version_table}, or the tables that these"
         f" migrations make, in schema {found!r}, and this stack's schema is {wanted!r}, which has"
         f" none of them: they would be made there once more, empty. {_KEPT} Set the schema with:"
-        f" pulumi config set groundwork:schema {shlex.quote(found)}. If those are another"
+        f" pulumi config set {spelled('schema')} {shlex.quote(found)}. If those are another"
         f" application's, make the version table first: CREATE TABLE {table} (version_num"
         " varchar(32) PRIMARY KEY)."
     )

@@ -11,6 +11,7 @@ import pulumi_docker as docker
 
 from infra.errors import GroundworkError
 from infra.password import Password
+from infra.project import spelled
 from infra.servers import Endpoint
 from infra.servers.docker import amounts, engine, inside, labels
 from infra.servers.docker.host import HOST_TYPE, ContainerHost
@@ -98,19 +99,19 @@ def _refuse_unfit(settings: Settings) -> None:
     maintenance = amounts.of(settings.parameters, "maintenance_work_mem")
     if settings.shm_size and settings.shm_size <= maintenance:
         raise GroundworkError(
-            f"groundwork:shmSize is {settings.shm_size} MiB, and maintenance_work_mem"
+            f"{spelled('shmSize')} is {settings.shm_size} MiB, and maintenance_work_mem"
             f" {maintenance} MiB: a parallel build of an index would run out of it. Nothing was"
             " changed. Raise it, or remove it to have it derived."
         )
     if settings.tls is None and settings.sslmode not in ("", "disable"):
         raise GroundworkError(
-            f"groundwork:sslmode is {settings.sslmode}, and the server has no certificate. Nothing"
-            " was changed. Set groundwork:tlsCertificate, tlsKey and tlsCa."
+            f"{spelled('sslmode')} is {settings.sslmode}, and the server has no certificate."
+            f" Nothing was changed. Set {spelled('tlsCertificate')}, tlsKey and tlsCa."
         )
     if settings.tls and settings.sslmode == "disable":
         raise GroundworkError(
-            "groundwork:sslmode is disable, and a server with a certificate takes no connection"
-            " without TLS. Nothing was changed. Remove it, or the three keys of TLS."
+            f"{spelled('sslmode')} is disable, and a server with a certificate takes no"
+            " connection without TLS. Nothing was changed. Remove it, or the three keys of TLS."
         )
 
 

@@ -16,6 +16,7 @@ from infra.database.urls import TLS, search_path, url
 from infra.dynamic import Provider
 from infra.errors import GroundworkError
 from infra.identity import Identity, refuse_other
+from infra.project import spelled
 from infra.schema import history, live, misplaced
 from infra.schema.errors import HistoryError, LiveError
 from infra.servers import Endpoint, Found
@@ -259,7 +260,7 @@ class ExistingProvider(Provider):
         if adopted and not adopt:
             raise GroundworkError(
                 f"The stack took over what it didn't make: {', '.join(adopted)}. Without"
-                " groundwork:existingObjects adopt it would be dropped at destroy. Nothing was"
+                f" {spelled('existingObjects')} adopt it would be dropped at destroy. Nothing was"
                 " changed. Set that again."
             )
         untouched = _left_untouched(seen, wanted, stack)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import socket
 
+from infra.project import spelled
 from infra.servers.errors import ClusterError
 
 __all__ = ["HOST", "find_free", "is_free"]
@@ -37,5 +38,5 @@ def find_free() -> int:
     for port in random.sample(_PORTS, k=len(_PORTS)):
         if is_free(port):
             return port
-    msg = f"No free port from {_PORTS[0]} to {_PORTS[-1]}; name one with groundwork:port."
+    msg = f"No free port from {_PORTS[0]} to {_PORTS[-1]}; name one with {spelled('port')}."
     raise ClusterError(msg)

@@ -6,7 +6,7 @@ import json
 import re
 from typing import TYPE_CHECKING
 
-from infra.settings.key import ENVIRONMENTS, SECTIONS, spelled
+from infra.settings.key import ENVIRONMENTS, SECTIONS
 from infra.settings.keys import KEYS
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _declared(key: Key) -> str:
     values = _values(key)
     says = f"{key.description} ({values})" if values else key.description
     if key.secret:
-        says += f"; set it with: pulumi config set --secret {spelled(key.name)}"
+        says += f"; set it with: pulumi config set --secret {key.name}"
     return (
         f"  {key.name}:\n"
         f"{typed}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from infra.errors import GroundworkError
+from infra.project import spelled
 
 __all__ = ["SettingsError"]
 
@@ -21,6 +22,6 @@ class SettingsError(GroundworkError):
         lines = "\n".join(f"  - {mistake}" for mistake in mistakes)
         super().__init__(
             f"The configuration of this stack has {count}; nothing was changed:\n{lines}\n"
-            "Set a key with: pulumi config set groundwork:KEY VALUE\n"
+            f"Set a key with: pulumi config set {spelled('KEY')} VALUE\n"
             "All keys: docs/settings.md"
         )

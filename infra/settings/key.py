@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
+from infra.project import spelled
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ENVIRONMENTS", "LOGINS", "PROJECT", "SECTIONS", "Key", "spelled"]
+__all__ = ["ENVIRONMENTS", "LOGINS", "SECTIONS", "Key", "spelled"]
 
-PROJECT = "groundwork"
 ENVIRONMENTS = ("dev", "preview", "prod")
 # The roles that log in, as the keys of their limits and passwords begin.
 LOGINS = ("migrator", "app", "reader", "auditor")
@@ -62,8 +63,3 @@ class Key:
     presets: Mapping[str, str] = field(default_factory=dict)
     variable: str = ""
     targets: tuple[str, ...] = ()
-
-
-def spelled(name: str) -> str:
-    """Give the key as `pulumi config set` takes it."""
-    return f"{PROJECT}:{name}"

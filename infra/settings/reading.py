@@ -10,15 +10,24 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from infra.schema import options
-from infra.settings import certificates, extensions, names, parameters, placement, presets, values
+from infra.settings import (
+    certificates,
+    extensions,
+    names,
+    namespace,
+    parameters,
+    placement,
+    presets,
+    values,
+)
 from infra.settings.draft import Draft
 from infra.settings.errors import SettingsError
-from infra.settings.key import LOGINS, PROJECT, spelled
+from infra.settings.key import LOGINS, spelled
 from infra.settings.keys import KEYS
 from infra.settings.model import Access, Limits, Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
 __all__ = ["load", "parse"]
 
@@ -37,7 +46,7 @@ def load() -> Settings:
         get_config_secret_keys_env,
     )
 
-    prefix = f"{PROJECT}:"
+    prefix = spelled("")
     # `pulumi.Config` answers for one key at a time, and can't tell of those nobody asks for.
     everything = {**get_config_env(), **CONFIG.get()}
     given = {
@@ -46,7 +55,8 @@ def load() -> Settings:
         if key.startswith(prefix)
     }
     secrets = {key.removeprefix(prefix) for key in get_config_secret_keys_env()}
-    return parse(given, root=Path.cwd(), secrets=secrets, variables=os.environ)
+    strays = tuple(namespace.strays(everything, prefix.removesuffix(":")))
+    return parse(given, root=Path.cwd(), secrets=secrets, variables=os.environ, strays=strays)
 
 
 def parse(
@@ -55,6 +65,7 @@ def parse(
     root: Path,
     secrets: Collection[str] | None = None,
     variables: Mapping[str, str] = _NO_VARIABLES,
+    strays: Sequence[str] = (),
 ) -> Settings:
     """Turn configuration into settings.
 
@@ -63,11 +74,13 @@ def parse(
         root: The project's folder, to which relative paths refer.
         secrets: The keys whose values the engine knows as secret; None where nobody knows.
         variables: The environment variables, some of which stand in for keys that are not set.
+        strays: Mistakes of keys in other namespaces.
 
     Raises:
         SettingsError: At least one mistake.
     """
     draft = Draft(given, root=root, variables=variables)
+    draft.mistakes.extend(strays)
     for name in given:
         if name not in KEYS:
             draft.refuse(name, _unknown(name))

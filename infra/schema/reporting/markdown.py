@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
 from infra.schema.reporting import escaping, rows, words
 from infra.schema.reporting.content import Code, Drawing, Grid, Points, Said
 from infra.schema.reporting.fitting import fit
@@ -62,7 +63,7 @@ def _top(report: Report, room: int) -> str:
         room -= escaping.length(written)
         lines += [written] if room > 0 else []
     if report.digest:
-        command = f"pulumi config set groundwork:approved_plan {report.digest}"
+        command = f"pulumi config set {spelled('approved_plan')} {report.digest}"
         lines += ["", "To approve exactly this plan:", "", escaping.fenced(command, "sh")]
     return "\n".join(lines).rstrip()
 

@@ -6,6 +6,7 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
 from infra.schema.reporting import rows
 from infra.schema.reporting.content import Code, Drawing, Grid, Points, Said
 
@@ -64,7 +65,7 @@ def _head(report: Report) -> Iterator[str]:
         yield f"<ul>{said}</ul>"
     yield "</div>"
     if report.digest:
-        command = f"pulumi config set groundwork:approved_plan {report.digest}"
+        command = f"pulumi config set {spelled('approved_plan')} {report.digest}"
         yield '<p class="approve">To approve exactly this plan:</p>'
         yield f"<pre><code>{_text(command)}</code></pre>"
 

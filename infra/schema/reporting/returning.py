@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
 from infra.schema import catalog
 from infra.schema.reporting import details, words
 from infra.schema.reporting.content import Code, Grid, Point, Points, Said, Section
@@ -19,7 +20,7 @@ __all__ = ["way_back", "way_back_sql"]
 
 _COMMANDS = """\
 # in a checkout of the commit before this change, whose newest revision is {there}
-pulumi config set groundwork:downgrade allow
+pulumi config set {downgrade} allow
 pulumi up
 # or, without Pulumi:
 python -m infra.schema upgrade --downgrade allow"""
@@ -39,7 +40,7 @@ def way_back(
         return None
     up = any(step.direction == "up" for step in plan.steps)
     there = words.line(", ".join(plan.before) or "none: the database is empty")
-    commands = _COMMANDS.format(there=there) if up else _FORWARD
+    commands = _COMMANDS.format(there=there, downgrade=spelled("downgrade")) if up else _FORWARD
     blocks: list[Block] = [Code(text=commands, language="sh")]
     if up and rehearsal:
         blocks += _rehearsed(rehearsal)

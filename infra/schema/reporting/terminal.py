@@ -15,6 +15,7 @@ from rich.syntax import Syntax
 from rich.table import Table
 from rich.text import Text
 
+from infra.project import spelled
 from infra.schema.reporting import rows
 from infra.schema.reporting.content import Code, Drawing, Points, Said
 
@@ -51,7 +52,7 @@ def _head(report: Report) -> Panel:
     lines += [Text(f"- {reason}") for reason in report.reasons]
     if report.digest:
         lines.append(Text("\nTo approve exactly this plan:"))
-        command = f"pulumi config set groundwork:approved_plan {report.digest}"
+        command = f"pulumi config set {spelled('approved_plan')} {report.digest}"
         lines.append(Text(command, overflow="fold"))
     title = Text(f"Schema change for {report.stack}" if report.stack else "Schema change")
     return Panel(Group(*lines), title=title, border_style=_BORDERS[report.mood], padding=(0, 1))

@@ -11,6 +11,7 @@ import pulumi
 from pulumi import dynamic
 
 from infra.dynamic import Provider
+from infra.project import spelled
 from infra.servers import ports
 from infra.servers.docker import engine, labels
 from infra.servers.docker.engine import DockerError
@@ -107,7 +108,7 @@ def _choose(owner: str, running: Sequence[dict[str, Any]]) -> int:
         port = _PORTS[(first + step) % len(_PORTS)]
         if port not in taken and ports.is_free(port):
             return port
-    msg = f"No port from {_PORTS[0]} to {_PORTS[-1]} is free. Name one with groundwork:port."
+    msg = f"No port from {_PORTS[0]} to {_PORTS[-1]} is free. Name one with {spelled('port')}."
     raise DockerError(msg)
 
 
@@ -122,7 +123,7 @@ def _refuse_taken(port: int, others: Sequence[dict[str, Any]]) -> None:
 def _taken(port: int, who: str) -> str:
     return (
         f"Port {port} on {HOST} is taken by {who}. Nothing was changed. End it, or set"
-        " groundwork:port to another port (0 takes a free one for a new stack)."
+        f" {spelled('port')} to another port (0 takes a free one for a new stack)."
     )
 
 
@@ -134,7 +135,7 @@ def _refuse_second_server(volume: str, others: Sequence[dict[str, Any]]) -> None
                 f"The container {_name(each)} runs on the volume {volume}, and this stack's state"
                 " doesn't know it. Nothing was changed. Where it is what a lost state has left,"
                 f" remove it (docker stop {_name(each)}; docker rm {_name(each)}): its rows stay in"
-                " the volume. Otherwise set groundwork:volume to another name."
+                f" the volume. Otherwise set {spelled('volume')} to another name."
             )
             raise DockerError(msg)
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
+from infra.project import spelled
 from infra.servers import Found
 from infra.servers.docker import engine, labels
 from infra.servers.docker.engine import DockerError
@@ -83,8 +84,8 @@ def _ask(host: Docker, settings: Settings, stack: Stack) -> list[str] | None:
         said = "; ".join(line.strip() for line in done.stderr.splitlines()[-3:])
         raise DockerError(
             f"PostgreSQL of the image {settings.image} can't open the volume {settings.volume}:"
-            f" {said}. Its rows are untouched. Set groundwork:image to one of the major version"
-            " that the volume belongs to, or groundwork:volume to another name."
+            f" {said}. Its rows are untouched. Set {spelled('image')} to one of the major version"
+            f" that the volume belongs to, or {spelled('volume')} to another name."
         )
     return done.stdout.splitlines()
 

@@ -10,6 +10,7 @@ import pulumi
 from pulumi import dynamic
 
 from infra.dynamic import Provider, known
+from infra.project import spelled
 from infra.servers.docker import amounts, engine
 from infra.servers.docker.engine import Docker, DockerError
 
@@ -175,7 +176,7 @@ def major(said: Mapping[str, str]) -> int:
 
 
 def _image_mistake(image: str, said: Mapping[str, str]) -> str:
-    advice = "Set groundwork:image to one as pgvector/pgvector:pg17."
+    advice = f"Set {spelled('image')} to one as pgvector/pgvector:pg17."
     if not major(said):
         return f"The image {image} has no PostgreSQL. {advice}"
     if major(said) < OLDEST:
@@ -191,8 +192,8 @@ def _volume_mistake(volume: str, said: Mapping[str, str]) -> str:
         return ""
     return (
         f"The volume {volume} belongs to PostgreSQL {data}, and the image has PostgreSQL"
-        f" {major(said)}. Set groundwork:image to one with PostgreSQL {data}; or set"
-        " groundwork:volume to another name, and move the rows over with pg_dump."
+        f" {major(said)}. Set {spelled('image')} to one with PostgreSQL {data}; or set"
+        f" {spelled('volume')} to another name, and move the rows over with pg_dump."
     )
 
 
@@ -202,7 +203,7 @@ def _settings_mistake(status: int, stderr: str) -> str:
     lines = [_LEVEL.sub("", line).strip().rstrip(".") for line in stderr.splitlines()]
     told = (line for line in lines if line and not line.startswith(_SAYS_NOTHING))
     said = "; ".join(told) or f"exit status {status}"
-    return f"PostgreSQL refuses the settings: {said}. Correct groundwork:parameters."
+    return f"PostgreSQL refuses the settings: {said}. Correct {spelled('parameters')}."
 
 
 def _memory_mistake(wanted: Mapping[str, Any], said: Mapping[str, str]) -> str:
@@ -213,8 +214,8 @@ def _memory_mistake(wanted: Mapping[str, Any], said: Mapping[str, str]) -> str:
     if not limit or limit >= least:
         return ""
     return (
-        f"groundwork:memory is {limit} MiB, and PostgreSQL needs {least}: {shared} that all"
+        f"{spelled('memory')} is {limit} MiB, and PostgreSQL needs {least}: {shared} that all"
         f" processes share (shared_buffers), {maintenance} for an index to be built"
         f" (maintenance_work_mem), {_PROCESSES_MIB} for the processes. Raise it, or lower these in"
-        " groundwork:parameters."
+        f" {spelled('parameters')}."
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from infra.errors import GroundworkError
+from infra.project import spelled
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -111,7 +112,7 @@ def server_account(data: Path) -> Account:
             msg = (
                 f"The data directory {data} belongs to the user '{_name(owner)}', and only that "
                 "user or root can run its server. Nothing was changed. Run as that user, or set "
-                "groundwork:dataDir to another folder."
+                f"{spelled('dataDir')} to another folder."
             )
             raise AccountError(msg)
         return Account(name=_name(me), uid=me, gid=os.getegid(), switch=False)

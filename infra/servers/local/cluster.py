@@ -16,6 +16,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
 from infra.servers import ports
 from infra.servers.errors import ClusterError
 from infra.servers.local import configuration, owned_files, tool
@@ -82,7 +83,7 @@ class Cluster:
         if version != str(MAJOR):
             msg = (
                 f"The data directory {self.data} belongs to PostgreSQL {version}, and this is "
-                f"PostgreSQL {MAJOR}. Nothing was changed. Set groundwork:dataDir to another "
+                f"PostgreSQL {MAJOR}. Nothing was changed. Set {spelled('dataDir')} to another "
                 "folder, or move the data over with pg_upgrade or pg_dump."
             )
             raise ClusterError(msg)
@@ -94,7 +95,7 @@ class Cluster:
         msg = (
             f"The data directory {self.data} holds a cluster that {self.owner} did not make "
             f"({mark.owner or 'no groundwork stack did'}). Nothing was changed. "
-            "Set groundwork:dataDir to another folder."
+            f"Set {spelled('dataDir')} to another folder."
         )
         raise ClusterError(msg)
 
@@ -141,7 +142,7 @@ class Cluster:
             raise self._unreadable(exc) from exc
         msg = (
             f"{self.data} is not empty and not a PostgreSQL data directory. Nothing was changed. "
-            "Set groundwork:dataDir to another folder."
+            f"Set {spelled('dataDir')} to another folder."
         )
         raise ClusterError(msg)
 
@@ -169,7 +170,7 @@ class Cluster:
             msg = (
                 f"Port {port} on {HOST} is taken by another program, so that the server in "
                 f"{self.data} was not started; its data is untouched. End that program, or set "
-                "groundwork:port to another port (0 takes a free one)."
+                f"{spelled('port')} to another port (0 takes a free one)."
             )
             raise ClusterError(msg)
 
@@ -389,7 +390,7 @@ class Cluster:
         if not self.account.can_enter(parent):
             msg = (
                 f"The server runs as the user '{self.account.name}', who may not enter {parent}. "
-                "Nothing was made. Set groundwork:dataDir to a folder that this user can reach."
+                f"Nothing was made. Set {spelled('dataDir')} to a folder that this user can reach."
             )
             raise ClusterError(msg)
 
@@ -413,7 +414,8 @@ class Cluster:
         where = exc.filename or self.data
         return ClusterError(
             f"Could not write the data directory {self.data}: {where}: {exc.strerror}. "
-            "What was there is untouched. Set groundwork:dataDir to a folder that can be written."
+            "What was there is untouched."
+            f" Set {spelled('dataDir')} to a folder that can be written."
         )
 
 

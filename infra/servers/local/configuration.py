@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
 from infra.servers.errors import ClusterError
 from infra.servers.local import owned_files
 from infra.servers.ports import HOST
@@ -89,7 +90,7 @@ class Configuration:
         for name, value in sorted(self.parameters.items()):
             if not _NAME.fullmatch(name) or name.lower() in {*_OWNED, *self._own()}:
                 msg = (
-                    f"The setting {name!r} can't be made by groundwork:parameters: it is"
+                    f"The setting {name!r} can't be made by {spelled('parameters')}: it is"
                     " groundwork's own, or no setting at all. Nothing was changed. Remove it."
                 )
                 raise ClusterError(msg)

@@ -6,6 +6,7 @@ import time
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
 from infra.servers import ports, probe, rotation
 from infra.servers.errors import ClusterError
 from infra.servers.local import configuration, trial, tuning
@@ -201,6 +202,6 @@ class Service:
                 return port
         msg = (
             f"Other programs took {_PORT_TRIES} free ports in turn before the server in "
-            f"{self.cluster.data} could; name one with groundwork:port."
+            f"{self.cluster.data} could; name one with {spelled('port')}."
         )
         raise ClusterError(msg)

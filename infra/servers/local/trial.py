@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
 from infra.servers.errors import ClusterError
 from infra.servers.local import owned_files, tool
 from infra.servers.local.configuration import AUTO, FILE, MAIN, absolute, without
@@ -71,7 +72,7 @@ def refuse_unfit(
     listed = ", ".join(f"{name} = {value!r}" for name, value in guilty.items())
     msg = (
         f"PostgreSQL refuses {listed or 'the settings of ' + str(data)}: {said}. Nothing was"
-        " changed. Correct groundwork:parameters."
+        f" changed. Correct {spelled('parameters')}."
     )
     raise ClusterError(msg)
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 from infra.errors import GroundworkError
+from infra.project import spelled
 from infra.schema import dsn
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["AdminUrl", "AdminUrlError", "parse", "written"]
 
-_KEY = "groundwork:adminUrl"
+_KEY = spelled("adminUrl")
 _KEPT = "Nothing was changed."
 _PORT = 5432
 _PORTS = range(1, 65536)
@@ -221,7 +222,7 @@ def _tls(options: dict[str, str], configured: str) -> dict[str, str]:
     given = options.get("sslmode", "") or _SSL.get(ssl_option, ssl_option)
     if given and configured and given != configured:
         raise AdminUrlError(
-            f"Its sslmode is {given!r}, and groundwork:sslmode is {configured!r}. Say it once."
+            f"Its sslmode is {given!r}, and {spelled('sslmode')} is {configured!r}. Say it once."
         )
     authority = options.get("sslrootcert", "")
     mode = given or configured or ("verify-full" if authority else "require")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
 from infra.roles import role_names
 from infra.servers.remote import extensions
 from infra.servers.remote.facts import Wanted
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Known", "handing_over", "lends", "out_of_reach", "refusals", "renamed"]
 
-_ADOPT = "groundwork:existingObjects adopt"
+_ADOPT = f"{spelled('existingObjects')} adopt"
 # Roles that others become members of.
 _BEHIND = ("owner", "readwrite", "readonly")
 _LINES = 5
@@ -68,7 +69,7 @@ def _roles(facts: Facts, wanted: Wanted, known: Known, *, adopt: bool) -> Iterat
     for role in facts.roles:
         kind = kinds[role.name]
         what = f"The role {role.name!r}"
-        other = f"choose another name with groundwork:{kind}Role"
+        other = f"choose another name with {spelled(f'{kind}Role')}"
         if role.name == facts.user:
             yield f"{what} is the admin itself, which the stack can't also use as {kind}: {other}."
         elif role.name in known.roles:
@@ -103,7 +104,7 @@ def _unfit(role: Role, kind: str, facts: Facts, wanted: Wanted) -> Iterator[str]
     if kind == "migrator" and kind not in wanted.passwords:
         yield (
             "the stack has to know the password that it logs in with, and leaves it as it is: set"
-            " groundwork:migratorPassword to it, or groundwork:passwordVersion above 1 for new"
+            f" {spelled('migratorPassword')} to it, or {spelled('passwordVersion')} above 1 for new"
             " passwords of all roles"
         )
     if kind in _BEHIND:
@@ -112,7 +113,7 @@ def _unfit(role: Role, kind: str, facts: Facts, wanted: Wanted) -> Iterator[str]
     if kind == "migrator" and role.name in {each.name for each in owned}:
         yield (
             "it owns the database or something in it, and the migrator acts as the owner, who is"
-            f" to be a member of it: leave it as it is with groundwork:appRole {role.name}"
+            f" to be a member of it: leave it as it is with {spelled('appRole')} {role.name}"
         )
 
 
@@ -120,13 +121,13 @@ def _no_login(role: Role, wanted: Wanted) -> str:
     other = role_names(wanted.database).owner
     return (
         "it may log in, and whoever had its password would own all that migrations make. Where it"
-        f" is the application's login: set groundwork:appRole {role.name}, and take"
-        f" groundwork:ownerRole out (or name a role without login): the owner, {other!r} then, is"
+        f" is the application's login: set {spelled('appRole')} {role.name}, and take"
+        f" {spelled('ownerRole')} out (or name a role without login): the owner, {other!r} then, is"
         f" made and becomes a member of {role.name!r}, so that migrations may change what"
         f" {role.name!r} owns, and nothing of it is taken away. To have one owner of everything,"
         f" run CREATE ROLE {_quoted(other)} NOLOGIN, in the database"
         f" REASSIGN OWNED BY {_quoted(role.name)} TO {_quoted(other)}, and set"
-        f" groundwork:ownerRole {other}"
+        f" {spelled('ownerRole')} {other}"
     )
 
 
@@ -172,7 +173,7 @@ def _database(facts: Facts, wanted: Wanted, known: Known, *, adopt: bool) -> Ite
     if found is None or wanted.database == known.database:
         return
     what = f"The database {wanted.database!r}"
-    other = "choose another name with groundwork:database"
+    other = f"choose another name with {spelled('database')}"
     if not adopt:
         yield (
             f"{what} exists, owned by {found.owner!r}, and this stack didn't make it:"
@@ -291,7 +292,7 @@ def _rights(facts: Facts, wanted: Wanted, known: Known) -> Iterator[str]:
         yield (
             f"The admin {facts.user!r} can't make the auditor {auditor!r} a member of {_READ_ALL}:"
             f" have GRANT {_READ_ALL} TO {admin} WITH ADMIN OPTION run, or go without with"
-            " groundwork:auditor false."
+            f" {spelled('auditor')} false."
         )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from infra.project import spelled
+
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
@@ -12,8 +14,8 @@ if TYPE_CHECKING:
 
 __all__ = ["refusals"]
 
-_ADOPT = "groundwork:existingObjects adopt"
-_EXTENSIONS = "groundwork:extensions"
+_ADOPT = f"{spelled('existingObjects')} adopt"
+_EXTENSIONS = spelled("extensions")
 
 
 def refusals(facts: Facts, wanted: Wanted) -> Iterator[str]:
