@@ -31,6 +31,7 @@ __all__ = [
 
 # PostgreSQL replaces these whole: where a revision did, nothing of a change by hand is left.
 _REPLACED_WHOLE = ("function", "procedure", "view", "comment", "trigger", "rule")
+_WORD = re.compile(r"\w+|\s+|[^\w\s]")
 
 
 def changes(live: Live) -> tuple[Drift, ...]:
@@ -132,11 +133,8 @@ def _without(change: Drift, now: str) -> str:
 
 def _merged(base: str, ours: str, theirs: str) -> str | None:
     """Merge two changes of one definition, word by word; None where they overlap."""
-    words = [_words(text) for text in (base, ours, theirs)]
-    if any(_joined(each) != text for each, text in zip(words, (base, ours, theirs), strict=True)):
-        return None
-    start = words[0]
-    hunks = sorted({hunk for other in words[1:] for hunk in _hunks(start, other)})
+    start, *others = (_WORD.findall(text) for text in (base, ours, theirs))
+    hunks = sorted({hunk for other in others for hunk in _hunks(start, other)})
     merged, at = [], 0
     for number, (low, high, new) in enumerate(hunks):
         same_place = number > 0 and (low, high) == hunks[number - 1][:2]
@@ -144,7 +142,7 @@ def _merged(base: str, ours: str, theirs: str) -> str | None:
             return None
         merged += [*start[at:low], *new]
         at = high
-    return _joined([*merged, *start[at:]])
+    return "".join([*merged, *start[at:]])
 
 
 def _hunks(start: list[str], other: list[str]) -> Iterator[tuple[int, int, tuple[str, ...]]]:
@@ -152,14 +150,6 @@ def _hunks(start: list[str], other: list[str]) -> Iterator[tuple[int, int, tuple
     for tag, low, high, i, j in SequenceMatcher(None, start, other, autojunk=False).get_opcodes():
         if tag != "equal":
             yield low, high, tuple(other[i:j])
-
-
-def _words(text: str) -> list[str]:
-    return re.findall(r"[^\s,]+|,", text)
-
-
-def _joined(words: Sequence[str]) -> str:
-    return " ".join(words).replace(" ,", ",")
 
 
 # -- renames and repetitions -------------------------------------------------------------------

@@ -51,7 +51,7 @@ _BY_HAND = {
 }
 
 
-@pytest.mark.parametrize("ledger_is", ["of today", "earlier"])
+@pytest.mark.parametrize("ledger_is", ["of today", pytest.param("earlier", marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", _BY_HAND)
 def test_a_change_by_hand_stays_drift_after_the_next_revision(
     stack: SchemaStack, kind: str, ledger_is: str
@@ -132,6 +132,7 @@ def test_a_run_that_fails_half_way_forgets_nothing(stack: SchemaStack) -> None:
     assert _drift(stack) == ["column public.one.by_hand"]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize(
     ("by_hand", "revision", "left"),
     [
@@ -162,6 +163,11 @@ def test_a_run_that_fails_half_way_forgets_nothing(stack: SchemaStack) -> None:
             "CREATE FUNCTION by_hand() RETURNS int RETURN 1",
             "CREATE TABLE more (id int)",
             ["function public.by_hand()"],
+        ),
+        (
+            'CREATE TABLE "a, b.*(c) É" (id int PRIMARY KEY); ALTER TABLE one ADD "x.y, z" int',
+            'ALTER TABLE one RENAME TO "un, o"',
+            ['table public."a, b.*(c) É"', 'column public."un, o"."x.y, z"'],
         ),
         (
             "CREATE TABLE beside (id int PRIMARY KEY, x text)",
@@ -322,6 +328,14 @@ def test_a_change_of_a_partition_is_drift_all_the_same(partitioned: SchemaStack)
     [
         ("integer", "integer DEFAULT 5", "integer NOT NULL DEFAULT 5", "integer NOT NULL"),
         ("SELECT", "INSERT, SELECT", "INSERT, SELECT, UPDATE", "SELECT, UPDATE"),
+        (
+            "enum ('a', 'b')",
+            "enum ('a', 'b', 'x')",
+            "enum ('a', 'b', 'x', 'c')",
+            "enum ('a', 'b', 'c')",
+        ),
+        ("enum ('a')", "enum ('x', 'a')", "enum ('x', 'a', 'b')", "enum ('a', 'b')"),
+        ("x\n  y\n", "x\n  z\n", "w\n  z\n", "w\n  y\n"),
         ("integer", "bigint", "text", "integer"),
         ("integer", "bigint", "integer", "integer"),
         ("integer", "bigint", "", ""),
