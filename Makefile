@@ -7,7 +7,7 @@ TESTS ?= tests
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview revision refresh down url psql test test-long soak durations image lint format diagram bench lock status
+.PHONY: help up preview revision inspect refresh down url psql test test-long soak durations image lint format diagram bench lock status
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -22,6 +22,11 @@ preview: ## Show what `make up` would do
 revision: export REVISION_MESSAGE = $(value m)
 revision: ## Write what changed in the models as a revision: make revision m="add due date"
 	@$(TOOLCHAIN) revision --stack $(STACK) --message="$$REVISION_MESSAGE"
+
+# As it was typed, as above; the administrator's URL is asked for, or comes from ADMIN_URL.
+inspect: export INSPECTED_DATABASE = $(value DATABASE)
+inspect: ## Print the configuration that adopts an existing database: make inspect DATABASE=shop
+	@$(TOOLCHAIN) inspect --database="$$INSPECTED_DATABASE"
 
 refresh: ## Compare the state with what is really there
 	@$(TOOLCHAIN) refresh --stack $(STACK)

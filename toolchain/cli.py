@@ -90,6 +90,19 @@ def _revision(options: argparse.Namespace) -> int:
     return Stack(options.stack).revision(options.message)
 
 
+def _inspect(options: argparse.Namespace) -> int:
+    import subprocess  # noqa: PLC0415 - an install must not wait for its imports
+
+    from toolchain import venv  # noqa: PLC0415 - as above
+
+    venv.install()
+    command = [str(venv.python()), "-m", "infra.inspect"]
+    if options.database:
+        command.append(f"--database={options.database}")
+    command.append(f"--migrations={options.migrations}")
+    return subprocess.call(command)
+
+
 _COMMANDS = {
     "install": _install,
     "status": _status,
@@ -109,10 +122,12 @@ _STACK = {
 }
 _COMMANDS |= dict.fromkeys(_STACK, _on_stack)
 _COMMANDS["revision"] = _revision
+_COMMANDS["inspect"] = _inspect
 _HELP = {
     "install": "get the engine, and the plugins that are named, unless they are there",
     "status": "tell what is used, and why; status 1 when something is missing",
     "revision": "write a revision from what the models have and the stack's database hasn't",
+    "inspect": "print the stack configuration that adopts an existing database",
     "env": 'print what a shell needs: eval "$(python -m toolchain env)"',
     "venv": "have .venv hold what the lock files name",
     "lock": "write requirement files, go.mod, go.sum and checksums for the pinned versions",
@@ -145,6 +160,9 @@ def _parser() -> argparse.ArgumentParser:
         if name == "env":
             told = "default: dev, or what a backend of your own has selected"
             command.add_argument("--stack", default="", metavar="NAME", help=told)
+        if name == "inspect":
+            command.add_argument("--database", default="", metavar="NAME", help="the one in use")
+            command.add_argument("--migrations", default="migrations", metavar="FOLDER")
         if name in _STACK or name == "revision":
             command.add_argument("--stack", default="dev", metavar="NAME", help="default: dev")
     return parser

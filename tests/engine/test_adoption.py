@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import asyncpg
 import pytest
+import yaml
 
 from infra.servers.throwaway import throwaway
 from tests.engine import histories
 from tests.engine.existing import Server, Stack, quoted
+from tests.engine.project import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -122,6 +126,20 @@ def _stack(scratch: Path, server: Server, **keys: Any) -> Iterator[Stack]:
         shutil.rmtree(folder)
 
 
+def _inspected(server: Server, stack: Stack) -> str:
+    """Run the inspection as `make inspect` does; it would go up."""
+    done = subprocess.run(
+        [sys.executable, "-m", "toolchain", "inspect", f"--migrations={stack.migrations}"],
+        cwd=ROOT,
+        env=os.environ | {"ADMIN_URL": server.url()},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
 def _state(server: Server) -> list[Any]:
     inside = (_TABLES, _REST)
     return [server.run(_ROLES), *(server.run(each, database="shop") for each in inside)]
@@ -144,12 +162,17 @@ def _as_the_application(server: Server, sql: str) -> list[Any]:
 
 def test_an_application_in_public_is_adopted_and_keeps_what_it_had(scratch: Path) -> None:
     """Named in the preview, exact although roles are to be made; kept in up, and after destroy."""
-    with (
-        _application() as server,
-        _stack(scratch, server, schema="public", appRole="shop", adopt="bbb2") as stack,
-    ):
+    with _application() as server, _stack(scratch, server) as stack:
         server.run("DROP TABLE invoices", "SELECT 1", database="shop")
         before, objects = _state(server), server.objects()
+        found = _inspected(server, stack)
+        assert "bbb2: the database has no version table, and is what it makes" in found
+        assert "'shop' becomes a member of 'shop_readwrite'" in found
+        assert server.throwaway.password not in found
+        assert (_state(server), server.objects()) == (before, objects)
+        chosen = yaml.safe_load(found)["config"]
+        assert chosen.pop("groundwork:migrations") == str(stack.migrations)
+        stack.configure(**chosen)
 
         said = stack.preview().text
 

@@ -1,0 +1,1 @@
+"""Tests of the inspection of an existing server."""
