@@ -82,6 +82,7 @@ def _compile(folder: Path, variable: str) -> dict[str, Any]:
     read = sorted({*watch.project_files(), *(str(path) for path in place.files)})
     folders = _folders(scripts)
     covered = _loadable(history, folders, read, root)
+    covered = [path for path in covered if path not in watch.written - watch.files]
     named = {sources.name_below(path, root): path for path in covered}
     sums = {name: sources.checksum(Path(path)) for name, path in named.items() if name}
     return {

@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 import json
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from toolchain import cache
 from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
-    from infra.schema.model import Plan
+    from infra.schema.model import Plan, Step
 
 __all__ = ["differs", "remember"]
 
@@ -35,7 +36,7 @@ def remember(resource: str, plan: Plan, *, exact: bool) -> None:
     note = _note(resource)
     if note is None:
         return
-    steps = [step.digest for step in plan.steps]
+    steps = [digest for step in plan.steps for digest in _digests(step)]
     with suppress(OSError):  # nor for a cache that can't be written
         note.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _sweep(note.parent)
@@ -57,7 +58,15 @@ def differs(resource: str, plan: Plan) -> bool:
         return False
     if shown["exact"]:
         return bool(shown["digest"] != plan.digest)
-    return not {step.digest for step in plan.steps} <= set(shown["steps"])
+    return not {each for step in plan.steps for each in _digests(step)} <= set(shown["steps"])
+
+
+def _digests(step: Step) -> list[str]:
+    """Give the digest of a step's own SQL, and the SQL of env.py, which goes with another step.
+
+    What env.py sends stands in the first and the last step, whichever those are.
+    """
+    return [replace(step, script=step.script.own).digest, *step.script.environment]
 
 
 def _note(resource: str) -> Path | None:

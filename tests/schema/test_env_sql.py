@@ -199,6 +199,20 @@ def test_what_no_revision_loads_changes_no_approval(tmp_path: Path, place: Place
     assert _made(project, place).digest == approved.digest
 
 
+def test_a_log_that_env_py_writes_beside_itself_changes_no_approval(
+    tmp_path: Path, place: Place
+) -> None:
+    """What a run writes is nothing that it loads."""
+    project = _helped(tmp_path)
+    env = project.scripts / "env.py"
+    log = "from pathlib import Path\nPath(__file__).with_name('runs.txt').open('a').write('x')\n"
+    env.write_text(f"{log}{env.read_text()}")
+    approved = _made(project, place)
+
+    assert _made(project, place).digest == approved.digest
+    assert len((project.scripts / "runs.txt").read_text()) > 1
+
+
 def test_an_approved_online_revision_runs(tmp_path: Path, place: Place) -> None:
     """With all that it loads known."""
     way = Way(_helped(tmp_path).root, place)
@@ -331,6 +345,34 @@ def test_a_preview_reads_and_sends_nothing_that_env_py_changes(
     assert files.prologue == (_PURGE,)
     assert place.fetch("SELECT count(*) FROM legacy") == [(2,)]
     assert replace(files, prologue=()).epilogue == ()
+
+
+@pytest.mark.long
+def test_a_rehearsal_shows_what_env_py_sends_online_alone(tmp_path: Path, place: Place) -> None:
+    """Before it configures Alembic and after: with the statements of the revision, and linted."""
+    project = bare(
+        tmp_path, online="connection.exec_driver_sql('CREATE INDEX later ON legacy (id)')"
+    )
+    env = project.scripts / "env.py"
+    early = "    connection.exec_driver_sql('CREATE TABLE early (id int)')\n"
+    env.write_text(
+        env.read_text().replace("def run(connection):\n", f"def run(connection):\n{early}")
+    )
+    project.revision("aaaa", None, _ONLINE.format("one"))
+    where = Where(
+        folder=project.root, url=f"{place.url}?sslmode=disable", options=Options(rehearse=True)
+    )
+
+    found = node.review(where, node.look(where), say=lambda *_, **__: None, rehearsed=True)
+
+    assert found.rehearsal is not None
+    assert found.rehearsal.failure == ""
+    assert [each.sql for each in found.rehearsal.steps[0].sent] == [
+        "-- sent by env.py itself\nCREATE TABLE early (id int)",
+        "-- sent by env.py itself\nCREATE INDEX later ON legacy (id)",
+        "CREATE TABLE one (id int)",
+    ]
+    assert "require-concurrent-index-creation" in {each.rule for each in found.findings}
 
 
 @pytest.mark.long

@@ -140,6 +140,7 @@ class Watch:
         files: Every file of the project that was opened to be read, there or not.
         listings: Every folder of the project whose names were asked for, imports apart.
         variables: Every environment variable that was asked for by its name.
+        written: Every file that was opened to be written: a log, for example.
     """
 
     def __init__(self, root: str) -> None:
@@ -147,6 +148,7 @@ class Watch:
         self.files: set[str] = set()
         self.listings: set[str] = set()
         self.variables: set[str] = set()
+        self.written: set[str] = set()
         self._root = root
         self._readers: set[CodeType | None] = set()
         self._busy = False
@@ -192,7 +194,9 @@ class Watch:
                 reader = sys._getframe(1).f_code.co_filename  # noqa: SLF001 - as above
                 if "importlib" not in reader:
                     self.listings.add(path)
-            elif not _writes(arguments[1], arguments[2]):
+            elif _writes(arguments[1], arguments[2]):
+                self.written.add(path)
+            else:
                 self.files.add(path)
         finally:
             self._busy = False

@@ -114,7 +114,11 @@ def quietly() -> Iterator[None]:
 
 
 class OwnStatements:
-    """Looks at the SQL that env.py itself sends, beside the revision and Alembic."""
+    """Looks at the SQL that env.py itself sends, beside the revision and Alembic.
+
+    Attributes:
+        unshown: What changes something, and no plan shows, in order.
+    """
 
     def __init__(self, known: Collection[str], *, approved: bool) -> None:
         """Know what the plan shows.
@@ -126,6 +130,7 @@ class OwnStatements:
         self._known = {_plain(statement) for statement in known}
         self._approved = approved
         self._own = True
+        self.unshown: list[str] = []
 
     @contextmanager
     def listening(self) -> Iterator[None]:
@@ -181,17 +186,25 @@ class OwnStatements:
         Raises:
             UncoveredError: It may not be sent.
         """
-        if not self._own or _quiet:
-            return
-        for piece in _split(statement):
-            if _harmless(piece) or _plain(piece) in self._known:
-                continue
+        for piece in self.changing(statement):
             if self._approved or _destroys(piece):
                 raise UncoveredError(
                     f"env.py sends SQL that the plan does not show: {first_line(piece)}. It was"
                     " stopped before it. Send it in env.py's offline mode as well, with"
                     " context.execute, so that the plan shows it; or move it into a revision."
                 )
+            if piece not in self.unshown:
+                self.unshown.append(piece)
+
+    def changing(self, statement: str) -> list[str]:
+        """List what env.py itself sends in a text that no plan shows, and that may change data."""
+        if not self._own or _quiet:
+            return []
+        return [
+            piece
+            for piece in _split(statement)
+            if not _harmless(piece) and _plain(piece) not in self._known
+        ]
 
 
 def _plain(statement: str) -> str:

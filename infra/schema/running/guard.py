@@ -115,8 +115,8 @@ class Guarded(EnvironmentContext):
         self._patient = False
         self._busy = False
         self.finished = False
-        self.records = Records(order.question, _scalar)
         self.own = OwnStatements(order.known, approved=order.approved)
+        self.records = Records(order.question, _scalar, self.own.changing)
         self._files = files
 
     def configure(self, *args: Any, **kwargs: Any) -> None:
@@ -181,6 +181,7 @@ class Guarded(EnvironmentContext):
         event.listen(connection, "before_cursor_execute", self._before)
         event.listen(connection, "after_cursor_execute", self._after)
         self.records.listen(connection)
+        self.records.note_sent(connection, self.own.unshown)
 
     def _compare(self, context: MigrationContext) -> None:
         """Refuse a version table in which nobody else would find the revision."""

@@ -19,6 +19,7 @@ __all__ = ["OURS", "Records"]
 OURS = "groundwork_ours"
 """Execution option of statements that are nobody's but this project's."""
 
+_BY_ENVIRONMENT = "-- sent by env.py itself"
 _VALUES = 20  # of one statement; the rest of them tells no more
 _WIDTH = 80
 
@@ -32,16 +33,23 @@ class Records:
             of transactions stand between them as `over`, with their time.
     """
 
-    def __init__(self, question: str, ask: Callable[[Connection, str], Any]) -> None:
+    def __init__(
+        self,
+        question: str,
+        ask: Callable[[Connection, str], Any],
+        own: Callable[[str], list[str]] = lambda _: [],
+    ) -> None:
         """Begin with the question that is asked around each statement; "" notes nothing.
 
         Args:
             question: SQL that gives one value, a JSON object.
             ask: Sends it as one of ours.
+            own: Lists what is to be noted of a text that env.py itself sends.
         """
         self.all: list[dict[str, Any]] = []
         self._question = question
         self._ask = ask
+        self._own = own
         self._noting = False
 
     def listen(self, connection: Connection) -> None:
@@ -52,6 +60,13 @@ class Records:
         event.listen(connection, "after_cursor_execute", self._after)
         for ending in ("commit", "rollback"):
             event.listen(connection, ending, self._over)
+
+    def note_sent(self, connection: Connection, statements: list[str]) -> None:
+        """Note what env.py itself has sent before this could listen; its times are not known."""
+        for statement in statements if self._question else ():
+            answer, now = self._answer(connection), time.monotonic()
+            sql = f"{_BY_ENVIRONMENT}\n{statement}"
+            self.all.append({"sql": sql, "from": answer, "to": answer, "begun": now, "ended": now})
 
     @contextmanager
     def noting(self) -> Iterator[None]:
@@ -71,11 +86,12 @@ class Records:
         context: Any,
         _many: bool,  # noqa: FBT001 - as SQLAlchemy calls it
     ) -> None:
-        if not self._noting or OURS in context.execution_options:
+        sender = self._sender(statement, context)
+        if sender is None:
             return
         self.all.append(
             {
-                "sql": _with_values(statement, parameters),
+                "sql": sender + _with_values(statement, parameters),
                 "from": self._before_it(connection),
                 "begun": time.monotonic(),
             }
@@ -85,16 +101,24 @@ class Records:
         self,
         connection: Connection,
         _cursor: object,
-        _statement: str,
+        statement: str,
         _parameters: Any,
         context: Any,
         _many: bool,  # noqa: FBT001 - the same
     ) -> None:
-        if not self._noting or OURS in context.execution_options:
+        if self._sender(statement, context) is None:
             return
         last = self.all[-1]
         last["ended"] = time.monotonic()
         last["to"] = self._answer(connection)
+
+    def _sender(self, statement: str, context: Any) -> str | None:
+        """Say in a comment whose statement it is, "" for the revision; None notes nothing."""
+        if OURS in context.execution_options:
+            return None
+        if self._noting:
+            return ""
+        return f"{_BY_ENVIRONMENT}\n" if self._own(statement) else None
 
     def _over(self, _connection: Connection) -> None:
         self.all.append({"over": time.monotonic()})
