@@ -7,10 +7,14 @@ from dataclasses import dataclass
 from infra.errors import GroundworkError
 from infra.project import spelled
 
-__all__ = ["KEY", "Identity", "WrongDatabaseError", "refuse_other"]
+__all__ = ["KEY", "LEDGER", "NO_LEDGER", "Identity", "WrongDatabaseError", "refuse_other"]
 
 KEY = "movedTo"
 """The key by which a stack says that the other database is meant."""
+
+
+LEDGER = "ledger-"
+NO_LEDGER = f"{LEDGER}none"
 
 
 class WrongDatabaseError(GroundworkError):
@@ -23,7 +27,9 @@ class Identity:
 
     Attributes:
         cluster: PostgreSQL's system identifier: the same on a standby and in a physical backup,
-            another after initdb, pg_upgrade or a restored dump. "" where the role may not ask.
+            another after initdb, pg_upgrade or a restored dump. Where the role may not ask for it,
+            `LEDGER` and the first run of the schema's ledger; `NO_LEDGER` where there is none. ""
+            where neither is known.
         database: Its name.
         place: "HOST:PORT" where it answered.
     """
@@ -38,13 +44,20 @@ class Identity:
         return f"{self.cluster}/{self.database}"
 
     def differs(self, other: Identity) -> bool:
-        """Tell whether the clusters are two; of one that is not known that can't be said."""
-        return bool(self.cluster and other.cluster and self.cluster != other.cluster)
+        """Tell whether they are two; of one that is not known that can't be said."""
+        kinds = {each.cluster.startswith(LEDGER) for each in (self, other)}
+        comparable = self.cluster and other.cluster and len(kinds) == 1
+        return bool(comparable and NO_LEDGER != self.cluster != other.cluster)
 
     def __str__(self) -> str:
         """Name it: cluster, database and place."""
         where = f" at {self.place}" if self.place else ""
-        return f"database {self.database!r} of the cluster {self.cluster}{where}"
+        what = f"of the cluster {self.cluster}"
+        if self.cluster == NO_LEDGER:
+            what = "without a ledger"
+        elif self.cluster.startswith(LEDGER):
+            what = f"with the {self.cluster}"
+        return f"database {self.database!r} {what}{where}"
 
 
 def refuse_other(

@@ -17,10 +17,10 @@ from pulumi import dynamic
 from infra.database import admin
 from infra.database.urls import address
 from infra.dynamic import Provider, known
-from infra.identity import Identity, refuse_other
+from infra.identity import NO_LEDGER, Identity, refuse_other
 from infra.project import spelled
 from infra.schema.errors import DatabaseMissingError, LiveError
-from infra.servers.remote import catalog
+from infra.servers.remote import catalog, facts
 from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
@@ -101,16 +101,16 @@ class DatabaseIdentityProvider(Provider):
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Remember it."""
-        return dynamic.CreateResult("identity", {key: props[key] for key in _KEPT})
+        return dynamic.CreateResult("identity", _remembered(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """Remember what is new."""
-        return dynamic.UpdateResult({key: news[key] for key in _KEPT})
+        return dynamic.UpdateResult(_remembered(news))
 
     def read(self, id_: str, props: dict[str, Any]) -> dynamic.ReadResult:
         """Stay with what is known: a refresh takes no other database for the stack's."""
         kept = {key: props.get(key) for key in _KEPT}
-        return dynamic.ReadResult(id_, kept, kept)
+        return dynamic.ReadResult(id_, {**kept, "known": props.get("known")}, kept)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
         """Let the rest of the destroy go on, unless another database answers.
@@ -118,7 +118,8 @@ class DatabaseIdentityProvider(Provider):
         Raises:
             WrongDatabaseError: It is in another cluster, and holds something.
         """
-        if props.get("environment") == "preview" or not props.get("cluster"):
+        mine = props.get("known") or props.get("cluster")
+        if props.get("environment") == "preview" or not mine:
             return
         try:
             cluster, holds = asyncio.run(_seen(props))
@@ -127,7 +128,7 @@ class DatabaseIdentityProvider(Provider):
             return
         place = address(props["admin"]["host"], int(props["admin"]["port"]))
         refuse_other(
-            Identity(cluster=props["cluster"], database=props["database"]),
+            Identity(cluster=mine, database=props["database"]),
             Identity(cluster=cluster, database=props["database"], place=place),
             holds=holds,
             kept=_KEPT_ALL,
@@ -136,18 +137,32 @@ class DatabaseIdentityProvider(Provider):
         )
 
 
+def _remembered(props: Mapping[str, Any]) -> dict[str, Any]:
+    """Give what is kept, and where the cluster can't be told, what else tells the database."""
+    kept = {key: props[key] for key in _KEPT}
+    if kept["cluster"]:
+        return {**kept, "known": kept["cluster"]}
+    try:
+        return {**kept, "known": asyncio.run(_seen(props))[0]}
+    except LiveError as exc:
+        print(visible(f"the stack's database could not be looked at: {exc}"))  # noqa: T201 - the engine shows it
+        return {**kept, "known": ""}
+
+
 async def _seen(props: Mapping[str, Any]) -> tuple[str, str]:
-    """Ask who answers; gives its system identifier, and what of the stack's names is there."""
+    """Ask who answers; gives what tells it from others, and what of the stack's names is there."""
     async with admin.session(props["admin"]) as session:
         cluster = ""
         if await session.fetchval(_ASKED):
-            cluster = str(await session.fetchval(catalog.CLUSTER))
+            cluster = await facts.system_identifier(session)
         rows = await session.fetch(_ROLES, list(props["roles"]))
     try:
         async with admin.session(props["admin"], props["database"]) as session:
             tables = await session.fetchval(catalog.TABLES)
+            cluster = cluster or await facts.first_run(session)
     except DatabaseMissingError:
         tables = None
+        cluster = cluster or NO_LEDGER
     holds = [] if tables is None else [f"{tables} tables, views and sequences"]
     holds += ["the roles " + ", ".join(repr(row["rolname"]) for row in rows)] if rows else []
     return cluster, " and ".join(holds)

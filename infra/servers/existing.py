@@ -15,7 +15,7 @@ from pulumi.runtime.sync_await import _sync_await
 from infra.database.urls import TLS, search_path, url
 from infra.dynamic import Provider
 from infra.errors import GroundworkError
-from infra.identity import Identity, refuse_other
+from infra.identity import NO_LEDGER, Identity, refuse_other
 from infra.project import spelled
 from infra.schema import history, live, misplaced
 from infra.schema.errors import HistoryError, LiveError
@@ -266,7 +266,7 @@ class ExistingProvider(Provider):
         untouched = _left_untouched(seen, wanted, stack)
         _tell(seen, wanted, new=set(untouched) - set(stack.get("untouched") or ()))
         found = {**given, **_outputs(seen), "adopted": adopted, "untouched": untouched}
-        return dynamic.CheckResult({**found, "confirmed": _confirm(found, olds)}, [])
+        return dynamic.CheckResult({**found, "confirmed": _confirm(found, seen, olds)}, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """Report a change where anything is new; nothing is ever replaced."""
@@ -335,12 +335,17 @@ def _is_meant(seen: Facts, wanted: Wanted, olds: dict[str, Any], news: dict[str,
     """
     before = _confirmed(olds)
     known = Identity(cluster=before["cluster"], database=before["database"], place=before["place"])
-    found = Identity(cluster=seen.cluster, database=wanted.database, place=_place(seen))
+    found = Identity(cluster=_told_by(seen), database=wanted.database, place=_place(seen))
     holds = seen.database.holds if seen.database else ""
     if news.get("environment") != "preview":
         moved_to = news.get("moved_to") or ""
         refuse_other(known, found, holds=holds, kept="Nothing was changed.", moved_to=moved_to)
     return known.differs(found) and news.get("moved_to") == found.key
+
+
+def _told_by(seen: Facts) -> str:
+    """Give what tells the database from others: its cluster, or its ledger where that is closed."""
+    return seen.cluster or (seen.database.ledger if seen.database else NO_LEDGER)
 
 
 def _confirmed(props: dict[str, Any]) -> dict[str, Any]:
@@ -359,9 +364,9 @@ def _confirmed(props: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _confirm(found: dict[str, Any], olds: dict[str, Any]) -> dict[str, Any]:
-    """Give what this `up` makes known; a cluster that the admin may not ask for stays as it was."""
-    cluster = found["cluster"] or _confirmed(olds)["cluster"]
+def _confirm(found: dict[str, Any], seen: Facts, olds: dict[str, Any]) -> dict[str, Any]:
+    """Give what this `up` makes known; what the admin may not ask for stays as it was."""
+    cluster = _told_by(seen) or _confirmed(olds)["cluster"]
     return _confirmed({**found, "cluster": cluster})
 
 

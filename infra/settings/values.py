@@ -27,7 +27,7 @@ _COMPONENT = r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*"
 _TAG_OR_DIGEST = r"(:[\w][\w.-]{0,127})?(@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{32,})?"
 _IMAGE = re.compile(rf"({_DOMAIN})?{_COMPONENT}(/{_COMPONENT})*{_TAG_OR_DIGEST}", re.ASCII)
 _VOLUME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{1,254}")
-_MOVED_TO = re.compile(r"[0-9]{1,20}/.+|", re.DOTALL)
+_MOVED_TO = re.compile(r"([0-9]{1,20}|ledger-[0-9a-z-]{1,36})/.+|", re.DOTALL)
 _CONFIGURATIONS = ("alembic.ini", "pyproject.toml")
 
 

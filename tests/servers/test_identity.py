@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
 
 import pytest
 
 from infra.database.identity import DatabaseIdentityProvider
-from infra.identity import Identity, WrongDatabaseError, refuse_other
+from infra.identity import NO_LEDGER, Identity, WrongDatabaseError, refuse_other
+from infra.schema import ledger
 from infra.servers.existing import ExistingProvider
 from infra.servers.remote.facts import Database, Facts, Role, Wanted
+from tests.engine.node import Database as Place
+from tests.engine.node import make_database
 
 if TYPE_CHECKING:
     from tests.conftest import PostgresServer
@@ -102,7 +108,7 @@ def test_an_unreadable_database_holds_something() -> None:
 def test_the_same_cluster_and_one_that_tells_nothing_pass() -> None:
     """A promoted standby and a restored backup have the same identifier."""
     assert _check(_before(), _inputs(_seen("1")))["confirmed"]["cluster"] == "1"
-    # Where the admin may no longer ask, what was known stays known.
+    # Where the admin may no longer ask for anything, what was known stays known.
     assert _check(_before(), _inputs(_seen("")))["confirmed"]["cluster"] == "1"
     unknown = _before(cluster="")
     assert _check(unknown, _inputs(_seen("2")))["confirmed"]["cluster"] == "2"
@@ -172,3 +178,69 @@ def test_what_is_empty_may_be_another() -> None:
     refuse_other(known, found, holds="", kept="")
     with pytest.raises(WrongDatabaseError):
         refuse_other(known, found, holds="1 table", kept="")
+
+
+def test_a_ledger_tells_databases_apart_where_the_cluster_may_not_be_asked_for() -> None:
+    """As on services that take the function away; a database without a ledger is another one."""
+    mine, other = replace(_TABLES, ledger="ledger-1f"), replace(_TABLES, ledger="ledger-2f")
+    none = replace(_TABLES, ledger=NO_LEDGER)
+
+    first = _check({}, _inputs(replace(_seen("", None), roles=())))
+    assert first["confirmed"]["cluster"] == NO_LEDGER
+    second = _check({**_before(), **first}, _inputs(_seen("", mine)))
+    assert second["confirmed"]["cluster"] == "ledger-1f"
+    state = {**_before(), **second}
+    assert _check(state, _inputs(_seen("", mine)))["confirmed"] == second["confirmed"]
+    for wrong, said in ((other, "with the ledger-2f"), (none, "without a ledger")):
+        with pytest.raises(WrongDatabaseError, match=said):
+            _check(state, _inputs(_seen("", wrong)))
+    moved = _check(state, _inputs(_seen("", other), moved_to="ledger-2f/books"))
+    assert moved["confirmed"]["cluster"] == "ledger-2f"
+    # Dropped, and made again by this very `up`.
+    assert _check(state, _inputs(_seen("", None)))["confirmed"]["cluster"] == NO_LEDGER
+
+
+def test_a_destroy_goes_by_the_ledger_where_the_cluster_may_not_be_asked_for(
+    postgres_server: PostgresServer,
+) -> None:
+    """The function is closed in these two databases, as services close it everywhere."""
+    closed = "REVOKE EXECUTE ON FUNCTION pg_control_system() FROM PUBLIC"
+    urls = [make_database(postgres_server, f"told {os.urandom(4).hex()}") for _ in range(2)]
+    role = f"told_{os.urandom(4).hex()}"
+    password = postgres_server.password.replace("'", "''")
+    Place(url=urls[0]).run(f"CREATE ROLE {role} LOGIN PASSWORD '{password}'", "SELECT 1")
+    for url in urls:
+        Place(url=url).run(
+            closed,
+            ledger.CREATE,
+            "INSERT INTO schema_ledger.events (version_table, run, revision, direction, state,"
+            " message, file, sha256, needs, heads_before, heads_after, downgrade, started_at,"
+            " stack, commit, plan) VALUES ('v', gen_random_uuid(), 'a', 'up', 'done', '', '', '',"
+            " '{}', '{}', '{}', '{}', now(), '', '', '')",
+            f"GRANT USAGE ON SCHEMA schema_ledger TO {role}",
+            f"GRANT SELECT ON schema_ledger.events TO {role}",
+            "SELECT 1",
+        )
+    names = [unquote(urlsplit(url).path[1:]) for url in urls]
+    props: dict[str, Any] = {
+        "admin": {
+            **dict.fromkeys(("sslrootcert", "sslcert", "sslkey"), ""),
+            "host": postgres_server.host,
+            "port": float(postgres_server.port),
+            "user": role,
+            "password": postgres_server.password,
+            "maintenance": names[0],
+            "sslmode": "disable",
+        },
+        "database": names[0],
+        "roles": [],
+        "cluster": "",
+        "environment": "prod",
+    }
+    provider = DatabaseIdentityProvider()
+    state = dict(provider.create(props).outs or {})
+    assert state["known"].startswith("ledger-")
+
+    provider.delete("identity", state)
+    with pytest.raises(WrongDatabaseError, match=state["known"]):
+        provider.delete("identity", {**state, "database": names[1]})

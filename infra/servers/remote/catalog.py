@@ -6,7 +6,9 @@ __all__ = [
     "AVAILABLE",
     "CLUSTER",
     "DATABASE",
+    "FIRST_RUN",
     "INSTALLED",
+    "LEDGER",
     "NO_WRITES",
     "SCHEMAS",
     "SETTINGS",
@@ -22,6 +24,15 @@ SELECT CASE WHEN pg_catalog.pg_is_in_recovery() THEN 'it is a standby'
             WHEN pg_catalog.current_setting('transaction_read_only') = 'on'
             THEN 'its default_transaction_read_only is on' END
 """
+
+# Whether the ledger of the schema may be read; NULL where there is none.
+LEDGER = """
+SELECT pg_catalog.has_schema_privilege(n.oid, 'USAGE')
+       AND pg_catalog.has_table_privilege(c.oid, 'SELECT')
+FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+WHERE n.nspname = 'schema_ledger' AND c.relname = 'events'
+"""
+FIRST_RUN = "SELECT run::text FROM schema_ledger.events ORDER BY id LIMIT 1"
 
 CLUSTER = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
 

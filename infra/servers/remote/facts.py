@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from infra.extensions import Extension
+from infra.identity import LEDGER, NO_LEDGER
 from infra.schema import unreached
 from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.remote import catalog
@@ -29,7 +30,9 @@ __all__ = [
     "Place",
     "Role",
     "Wanted",
+    "first_run",
     "look",
+    "system_identifier",
 ]
 
 _PAUSE = 0.5  # seconds between two tries
@@ -181,6 +184,8 @@ class Database:
         places: `public` and those of the schemas that the stack names that are there.
         versioned: Whether the schema of the migrations has a table alembic_version.
         tables: How many tables, views and sequences it has, without those of extensions.
+        ledger: What tells it from other databases where the cluster's system identifier can't be
+            had, as `infra.identity.Identity` has it; else "".
         installed: Its extensions.
         owners: Whose objects migrations would meet in it.
         settings: By role, then by name, what the stack's roles have set in this database.
@@ -193,6 +198,7 @@ class Database:
     places: tuple[Place, ...] = ()
     versioned: bool = False
     tables: int = 0
+    ledger: str = ""
     installed: tuple[Installed, ...] = ()
     owners: tuple[Owner, ...] = ()
     settings: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
@@ -318,7 +324,8 @@ class _Server:
         (host, port), session = await self._primary()
         try:
             found = await self._facts(session, wanted)
-            database = await self._database((host, port), session, wanted)
+            identified = bool(found["cluster"])
+            database = await self._database((host, port), session, wanted, identified=identified)
         except _failures() as exc:
             raise self._worded(exc, (host, port), "") from exc
         finally:
@@ -392,7 +399,7 @@ class _Server:
         separates = session.get_server_version().major >= _ROLE_SEPARATES
         me = dict(await session.fetchrow(catalog.admin(separates=separates)))
         if me["cluster"]:
-            me["cluster"] = await _cluster(session)
+            me["cluster"] = await system_identifier(session)
         rows = await session.fetch(catalog.roles(separates=separates), [*wanted.roles.values()])
         names = [each.name for each in wanted.extensions]
         return {
@@ -405,7 +412,7 @@ class _Server:
         }
 
     async def _database(
-        self, host: tuple[str, int], session: Any, wanted: Wanted
+        self, host: tuple[str, int], session: Any, wanted: Wanted, *, identified: bool
     ) -> Database | None:
         name = wanted.database
         row = await session.fetchrow(catalog.DATABASE, name)
@@ -416,7 +423,9 @@ class _Server:
         except ProbeError as exc:
             return _database(row, {"refused": str(exc)})
         try:
-            return _database(row, await _inside(inside, wanted))
+            found = await _inside(inside, wanted)
+            found["ledger"] = "" if identified else await first_run(inside)
+            return _database(row, found)
         finally:
             await _close(inside)
 
@@ -449,6 +458,7 @@ def _database(row: Mapping[str, Any], inside: Mapping[str, Any]) -> Database:
         places=tuple(_of(Place, each) for each in inside.get("places", ())),
         versioned=inside.get("versioned", False),
         tables=inside.get("tables", 0),
+        ledger=inside.get("ledger", ""),
         installed=tuple(_of(Installed, each) for each in inside.get("installed", ())),
         owners=tuple(_of(Owner, each) for each in inside.get("owners", ())),
         settings=inside.get("settings", {}),
@@ -460,7 +470,25 @@ def _of(kind: type[_Fact], found: Mapping[str, Any]) -> _Fact:
     return kind(**values)
 
 
-async def _cluster(session: Any) -> str:
+async def first_run(session: Any) -> str:
+    """Tell a database by its ledger, as `infra.identity.Identity` does; "" where it can't be read.
+
+    Args:
+        session: Of asyncpg, in the database.
+    """
+    may = await session.fetchval(catalog.LEDGER)
+    if may is None:
+        return NO_LEDGER
+    run = await session.fetchval(catalog.FIRST_RUN) if may else None
+    return f"{LEDGER}{run}" if run else ""
+
+
+async def system_identifier(session: Any) -> str:
+    """Ask for the cluster's system identifier; "" where it can't be had.
+
+    Args:
+        session: Of asyncpg.
+    """
     import asyncpg  # noqa: PLC0415 - as above
 
     try:
