@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from tests.plugins.postgresql.catalog import Catalog
     from tests.plugins.stack import Stack
 
-ODD = "Da\"ta base's ☕"
+ODD = 'Da"ta base ☕'
 ROW = """
 SELECT pg_get_userbyid(datdba)::text, pg_encoding_to_char(encoding)::text, datconnlimit,
        datallowconn, datistemplate FROM pg_database WHERE datname = $1

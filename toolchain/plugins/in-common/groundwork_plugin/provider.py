@@ -127,9 +127,9 @@ class PluginProvider(engine.Provider, Generic[Backend]):
             replaces=replaces,
             diffs=list(found),
             detailed_diff={name: _described(change) for name, change in found.items()},
-            # What the engine itself adds, such as replace_on_changes, must find this said too.
-            delete_before_replace=resource.delete_before_replace
-            or (bool(replaces) and _keeps_name(resource, olds, news)),
+            # Of a replacement that the engine alone wants the genuine plugin says nothing.
+            delete_before_replace=bool(replaces)
+            and (resource.delete_before_replace or _keeps_name(resource, olds, news)),
         )
 
     async def create(self, request: engine.CreateRequest) -> engine.CreateResponse:

@@ -107,11 +107,15 @@ class Database(Named):
                 " WHERE datname = $1",
                 name,
             )
-            if row is None:
-                return
-            async with acting_for(session, [row["owner"]]):
-                if row["datistemplate"]:
+            async with acting_for(session, [row["owner"]] if row else []):
+                if row and row["datistemplate"]:
                     await session.execute(f"ALTER DATABASE {identifier(name)} IS_TEMPLATE false")
+                await session.execute(f"ALTER DATABASE {identifier(name)} ALLOW_CONNECTIONS false")
+                # The genuine plugin writes the name as it stands, and fails where it has a '.
+                await session.execute(
+                    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"  # noqa: S608 - as said
+                    f" WHERE datname = '{name}' AND pid <> pg_backend_pid()"
+                )
                 await session.execute(f"DROP DATABASE {identifier(name)} WITH (FORCE)")
 
 

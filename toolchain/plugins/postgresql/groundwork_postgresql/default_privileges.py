@@ -8,7 +8,7 @@ from groundwork_plugin.properties import Failure, Property, text
 
 from .privileges import PUBLIC, as_wanted, privilege_failures, words
 from .resource import Resource
-from .sql import acting_for, identifier, name_problem, role_exists
+from .sql import acting_for, identifier, name_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -121,22 +121,12 @@ class DefaultPrivileges(Resource):
 
     async def delete(self, server: Server, state: Values) -> None:
         """See `Resource.delete`."""
-        database = text(state, "database")
-        if not await server.has_database(database):
-            return
 
         async def work(session: Session) -> None:
-            roles = {text(state, "role"), text(state, "owner")} - {PUBLIC}
-            schema = text(state, "schema")
-            exists = [await role_exists(session, role) for role in roles]
-            if schema:
-                query = "SELECT 1 FROM pg_namespace WHERE nspname = $1"
-                exists.append(bool(await session.fetchval(query, schema)))
-            if all(exists):
-                async with acting_for(session, [text(state, "owner")]):
-                    await session.execute(_statement(state, "REVOKE ALL", "FROM"))
+            async with acting_for(session, [text(state, "owner")]):
+                await session.execute(_statement(state, "REVOKE ALL", "FROM"))
 
-        await server.transact(work, database=database)
+        await server.transact(work, database=text(state, "database"))
 
 
 def _statement(values: Values, action: str, direction: str) -> str:

@@ -85,12 +85,8 @@ class Extension(InDatabase):
     async def delete(self, server: Server, state: Values) -> None:
         """See `Resource.delete`."""
         mode = "CASCADE" if state.get("dropCascade") else "RESTRICT"
-        database = database_of(server, state)
-        if not await server.has_database(database):
-            return
 
         async def work(session: Session) -> None:
-            name = identifier(text(state, "name"))
-            await session.execute(f"DROP EXTENSION IF EXISTS {name} {mode}")
+            await session.execute(f"DROP EXTENSION {identifier(text(state, 'name'))} {mode}")
 
-        await server.transact(work, database=database)
+        await server.transact(work, database=database_of(server, state))

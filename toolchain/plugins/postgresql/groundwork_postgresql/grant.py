@@ -118,20 +118,15 @@ class Grant(Resource):
 
     async def delete(self, server: Server, state: Values) -> None:
         """See `Resource.delete`."""
-        database = text(state, "database")
-        if not await server.has_database(database):
-            return
 
         async def work(session: Session) -> None:
-            if not await _has_participants(session, state):
-                return
             left = await existing_objects(session, state)
             # An empty list of objects would stand for all of the schema's.
             if left is not None:
                 async with acting_for(session, await owners(session, state)):
                     await _revoke(session, state | {"objects": left})
 
-        await server.transact(work, database=database)
+        await server.transact(work, database=text(state, "database"))
 
 
 async def _apply(server: Server, wanted: Values, *, previous: Values) -> None:

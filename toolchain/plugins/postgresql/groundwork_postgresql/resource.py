@@ -104,7 +104,9 @@ class Resource(resource.Resource["Server"]):
 
     @abstractmethod
     async def delete(self, server: Server, state: Values) -> None:
-        """Removes the object; one that is gone already is no failure.
+        """Removes the object; as with the genuine plugin, one that is gone is a failure.
+
+        Only a schema that is gone from its database is none.
 
         Args:
             server: Where it is.

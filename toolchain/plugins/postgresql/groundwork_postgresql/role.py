@@ -11,7 +11,7 @@ from groundwork_plugin.properties import Failure, Property, text
 from . import scram
 from .resource import Named
 from .role_settings import read_settings, settings_statements
-from .sql import acting_for, identifier, literal, name_problem, role_exists
+from .sql import acting_for, identifier, literal, name_problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -156,8 +156,6 @@ class Role(Named):
         name = text(state, "name")
 
         async def work(session: Session) -> None:
-            if not await role_exists(session, name):
-                return
             if not state.get("skipReassignOwned"):
                 heir = server.configuration.role
                 async with acting_for(session, [name]):

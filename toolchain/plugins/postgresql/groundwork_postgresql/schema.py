@@ -108,8 +108,6 @@ class Schema(InDatabase):
         """See `Resource.delete`."""
         name, database = text(state, "name"), database_of(server, state)
         mode = "CASCADE" if state.get("dropCascade") else "RESTRICT"
-        if not await server.has_database(database):
-            return
 
         async def work(session: Session) -> None:
             existing = await session.fetchrow(_OWNER, name)
