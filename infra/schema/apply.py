@@ -321,6 +321,7 @@ class _Run:
         """Try a step until it is there, or can't be."""
         if not self._session.lock.held and await self._settled(step, stamped=stamped):
             return
+        await self._session.renew(self._kept())
         for tries in range(1, self._terms.tries + 1):
             if self._watch:
                 self._watch.attempt()

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 import pytest
 
-from infra.schema import live
+from infra.schema import dsn, live
 from infra.schema.errors import LiveError, LockedError, MigrationError
 from infra.schema.model import History, Part
-from infra.schema.running import connecting
+from infra.schema.running import lock
 from infra.schema.running.compose import MARK
 from infra.schema.running.progress import line
 from tests.schema.applying import (
@@ -150,7 +150,7 @@ def test_two_runs_at_once_apply_once(place: Place) -> None:
 def test_whoever_holds_the_lock_is_named(place: Place) -> None:
     """After the wait the error says who, from where and since when, and nothing was changed."""
     lab = _lab(place, revision("aaaa", script("SELECT 1")))
-    first, second = connecting.lock_key("public.alembic_version")
+    first, second = lock.lock_key("public.alembic_version")
 
     async def hold() -> None:
         connection = await asyncpg.connect(lab.url, server_settings={"application_name": "me"})
@@ -166,6 +166,97 @@ def test_whoever_holds_the_lock_is_named(place: Place) -> None:
     assert len(waits) == 1
     assert waits[0].startswith("waiting: process ")
     assert lab.up("aaaa").heads == ("aaaa",)
+
+
+@contextmanager
+def _stranger(place: Place, lab: Lab, *, grant: str = "") -> Iterator[Callable[[], None]]:
+    """Hold the advisory lock as a role that may connect; gives what lets go of it."""
+    name = f"stranger {os.urandom(4).hex()}"
+    first, second = lock.lock_key("public.alembic_version")
+    place.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{place.password}'")
+    if grant:
+        place.execute(f'GRANT {grant} TO "{name}"')
+    ready, done = threading.Event(), threading.Event()
+
+    async def hold() -> None:
+        arguments = dsn.arguments(lab.url) | {"user": name}
+        connection = await asyncpg.connect(**arguments)
+        await connection.execute(f"SELECT pg_advisory_lock({first}, {second})")
+        ready.set()
+        await asyncio.to_thread(done.wait)
+        await connection.close()
+
+    thread = threading.Thread(target=lambda: asyncio.run(hold()))
+    thread.start()
+    assert ready.wait(20)
+
+    def leave() -> None:
+        done.set()
+        thread.join()
+
+    try:
+        yield leave
+    finally:
+        leave()
+        place.execute(f'DROP OWNED BY "{name}"; DROP ROLE "{name}"')
+
+
+def test_a_role_without_rights_on_the_schema_holds_up_nothing(place: Place) -> None:
+    """It is named and passed by; CREATE INDEX CONCURRENTLY doesn't wait for the other lock."""
+    lab = _lab(
+        place,
+        revision("aaaa", script("CREATE TABLE one (id int)")),
+        revision("bbbb", script(autocommit("CREATE INDEX CONCURRENTLY i ON one (id)")), "aaaa"),
+    )
+
+    with _stranger(place, lab):
+        assert lab.up("aaaa", "bbbb", lock_wait=0.5).heads == ("bbbb",)
+
+    waits = [line(told) for told in lab.told if told.state == "waiting"]
+    assert len(waits) == 1
+    assert "of stranger " in waits[0]
+    assert "has no rights on schema public" in waits[0]
+
+
+def test_a_role_with_rights_on_the_schema_is_waited_for(place: Place) -> None:
+    """It may be a run of a former version, which knows the advisory lock alone."""
+    lab = _lab(place, revision("aaaa", script("SELECT 1")))
+
+    with (
+        _stranger(place, lab, grant="CREATE ON SCHEMA public"),
+        pytest.raises(LockedError, match="of stranger "),
+    ):
+        lab.up("aaaa", lock_wait=0.5)
+
+
+def test_two_runs_that_pass_a_stranger_by_apply_once(place: Place) -> None:
+    """The second waits for the first by the lock on the ledger, and names it."""
+    lab = _lab(place, revision("aaaa", script("CREATE TABLE one (id int); SELECT pg_sleep(2)")))
+
+    with _stranger(place, lab), process(lab, lab.plan("aaaa")) as first:
+        wait_until(lambda: lab.ask(_AT_WORK))
+        with process(lab, lab.plan("aaaa")) as second:
+            told = second.communicate()[0]
+        said = first.communicate()[0]
+
+    assert (first.returncode, second.returncode) == (0, 1), said + told
+    assert f"of {place.user}, 'groundwork dev " in told
+    assert lab.events() == [("aaaa", "up", "done")]
+
+
+def test_a_run_sees_one_that_passed_a_stranger_by(place: Place) -> None:
+    """Although it gets the advisory lock, since the stranger is gone meanwhile."""
+    lab = _lab(place, revision("aaaa", script("CREATE TABLE one (id int); SELECT pg_sleep(3)")))
+
+    with _stranger(place, lab) as leave, process(lab, lab.plan("aaaa")) as first:
+        wait_until(lambda: lab.ask(_AT_WORK))
+        leave()
+        with process(lab, lab.plan("aaaa")) as second:
+            told = second.communicate()[0]
+        said = first.communicate()[0]
+
+    assert (first.returncode, second.returncode) == (0, 1), said + told
+    assert lab.events() == [("aaaa", "up", "done")]
 
 
 @contextmanager

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from infra.schema import child, ledger
 from infra.schema.dsn import redacted
-from infra.schema.running.connecting import lock_key
 from infra.schema.running.failures import Failure, Reason
 
 if TYPE_CHECKING:
@@ -32,15 +31,6 @@ _NOISE_LINES = 20
 _PIECE_BYTES = 2**16
 
 # True where this very run holds the lock: in another database there is no such lock.
-_LOCKED = """
-SELECT EXISTS (
-    SELECT FROM pg_catalog.pg_locks
-    WHERE locktype = 'advisory' AND granted AND objsubid = 2 AND pid = {pid}
-        AND classid = ({first}::bigint & 4294967295)::oid
-        AND objid = ({second}::bigint & 4294967295)::oid
-        AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-)
-"""
 
 
 class Online:
@@ -192,15 +182,13 @@ class Online:
 
     def _order(self, step: Step) -> dict[str, Any]:
         frame = self._session.frame
-        first, second = lock_key(frame.run.key)
-        pid = self._session.lock.pid
         names = ("lock_timeout", "statement_timeout")
         timeouts = (self._terms.lock_timeout, self._terms.statement_timeout)
         return {
             "revision": step.revision,
             "direction": step.direction,
             "before": step.before,
-            "locked": _LOCKED.format(pid=pid, first=first, second=second),
+            "locked": self._session.lock.check,
             "schema": frame.table.schema,
             "table": frame.table.table,
             "role": frame.role,

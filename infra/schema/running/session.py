@@ -24,7 +24,7 @@ from infra.schema.running.compose import (
     keep,
     timeouts,
 )
-from infra.schema.running.connecting import Lock
+from infra.schema.running.lock import Lock
 from infra.schema.running.versions import WIDTH, VersionTable
 from infra.schema.statements.session import preparing
 from infra.schema.statements.sql import first_line, identifier
@@ -142,8 +142,26 @@ class Session:
             if self._lock is not None:
                 await self._lock.close()
             holder = await connecting.connect(self.url, f"{self.name} lock")
-            self._lock = Lock(holder, self.frame.run.key)
-            await self._lock.acquire(seconds=seconds, place=self.place, kept=kept, waiting=waiting)
+            self._lock = Lock(holder, self.frame.run.key, self.frame.table.schema)
+            await self._lock.acquire(
+                seconds=seconds,
+                place=self.place,
+                kept=kept,
+                waiting=waiting,
+                ledger=self.ensure_ledger,
+            )
+
+    async def renew(self, kept: str) -> None:
+        """See to it that no other run has come in; see `Lock.renew`.
+
+        Raises:
+            LockedError: One has.
+        """
+        try:
+            await self.lock.renew(place=self.place, kept=kept)
+        except Exception as exc:
+            if not failures.dropped(exc):  # a lost lock is taken again before the next revision
+                raise
 
     async def reopen(
         self, *, deadline: float, seconds: float, kept: str, waiting: Callable[[str], None]
