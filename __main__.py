@@ -7,7 +7,7 @@ import sys
 import pulumi
 
 from infra import outputs, servers, settings
-from infra.database import Database, identity
+from infra.database import Database, identity, renames
 from infra.errors import GroundworkError
 from infra.schema.resource import Schema
 from toolchain.visible_text import visible
@@ -20,6 +20,7 @@ def main() -> None:
     """Declare the whole environment."""
     try:
         chosen = settings.load()
+        renames.refuse("db", chosen)
         endpoint = servers.provision(chosen)
     except GroundworkError as exc:
         pulumi.log.error(visible(str(exc)))

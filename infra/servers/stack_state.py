@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import pulumi
@@ -63,6 +64,7 @@ class StackState:
         return {str(each["outputs"].get("name")) for each in found}
 
 
+@cache
 def _ask() -> Mapping[str, Mapping[str, Any]]:
     answer = pulumi.runtime.invoke(_READ_STATE, {"stackName": pulumi.get_stack()}).value or {}
     found: Mapping[str, Mapping[str, Any]] = answer.get("outputs", {})

@@ -36,6 +36,7 @@ class Authority:
         self._ca.issue_cert("admin@client.test").private_key_and_cert_chain_pem.write_to_path(
             self.client
         )
+        self.client.chmod(0o600)
 
     def context(self, name: str, *, clients: bool) -> ssl.SSLContext:
         """Make what a server of that name shows; `clients` have to show a certificate too."""

@@ -143,3 +143,17 @@ def test_its_text_shows_no_password() -> None:
     """Neither in a log nor in the message of a test."""
     assert "secret-word" not in repr(parse("postgresql://u:secret-word@h"))
     assert adminurl.written("::1", 5) == "[::1]:5"
+
+
+@pytest.mark.parametrize("mode", [0o644, 0o660, 0o604])
+def test_a_key_that_others_can_read_is_refused(tmp_path: Path, mode: int) -> None:
+    """The provider would refuse it in the middle of an `up`; the message has the command."""
+    files = Authority(tmp_path)
+    url = parse("postgresql://u@h?sslmode=require&sslcert=client.pem&sslkey=client.pem")
+    files.client.chmod(mode)
+
+    with pytest.raises(AdminUrlError, match=rf"mode {mode:04o}.*chmod 06.0 client\.pem"):
+        url.encryption(tmp_path)
+
+    files.client.chmod(0o640 if files.client.stat().st_uid == 0 else 0o600)
+    url.encryption(tmp_path)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import ssl
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -274,6 +275,24 @@ def _load_certificate(context: ssl.SSLContext, name: str, key: str, root: Path) 
             f"The files {name!r} of sslcert and {key!r} of sslkey are no certificate with its key"
             " in PEM, or the key has a password: take one without."
         ) from exc
+    _refuse_readable_by_others(key, root)
+
+
+def _refuse_readable_by_others(key: str, root: Path) -> None:
+    """Refuse a key that the provider `postgresql` would refuse in the middle of an `up`.
+
+    The rule is that of libpq and of Go's lib/pq.
+    """
+    if os.name != "posix":
+        return
+    found = (root / key).stat()
+    most = 0o640 if found.st_uid == 0 else 0o600
+    if found.st_mode & 0o777 & ~most:
+        raise AdminUrlError(
+            f"The file {key!r} of sslkey has the mode {found.st_mode & 0o777:04o}, with which"
+            f" others can read the key: PostgreSQL's clients refuse it. Let it have {most:04o}:"
+            f" chmod {most:04o} {shlex.quote(key)}"
+        )
 
 
 def _unread(option: str, name: str, exc: OSError) -> AdminUrlError:
