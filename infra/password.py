@@ -18,6 +18,9 @@ _BYTES = 24
 _SALT_BYTES = 16
 # Of a state from before there were versions.
 _FIRST_VERSION = 1
+# Of a replacement, whose delete comes first: by the resource's name, which is "" in a state from
+# before that was kept.
+_deleted: dict[str, list[dict[str, Any]]] = {}
 
 
 class PasswordProvider(Provider):
@@ -34,16 +37,32 @@ class PasswordProvider(Provider):
         return dynamic.DiffResult(changes=not same)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
-        """Take the chosen password or generate one, and derive its verifier."""
-        return dynamic.CreateResult("password", _make(props))
+        """Take the chosen password or generate one, and derive its verifier.
+
+        One that is made in the place of another has the same password.
+        """
+        return dynamic.CreateResult("password", _deleted_before(props) or _make(props))
 
     def update(self, _id: str, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.UpdateResult:
         """Put another password into the place of the former one."""
         return dynamic.UpdateResult(_make(news))
 
+    def delete(self, _id: str, props: dict[str, Any]) -> None:
+        """Remember the password for a replacement, which is made next in the same process."""
+        _deleted.setdefault(props.get("name") or "", []).append(dict(props))
+
 
 def _version(props: dict[str, Any]) -> int:
     return int(props.get("version") or _FIRST_VERSION)  # the engine's numbers are floats
+
+
+def _deleted_before(props: dict[str, Any]) -> dict[str, Any] | None:
+    """Give the outputs of the resource that this one replaces; None where it is new."""
+    for name in (props.get("name") or "", ""):
+        found = _deleted.get(name, [])
+        if len(found) == 1 and not PasswordProvider().diff("", found[0], props).changes:
+            return {**found.pop(), "name": props.get("name")}
+    return None
 
 
 def _make(props: dict[str, Any]) -> dict[str, Any]:
@@ -54,6 +73,7 @@ def _make(props: dict[str, Any]) -> dict[str, Any]:
         "verifier": scram_verifier(password, salt=secrets.token_bytes(_SALT_BYTES)),
         "version": _version(props),
         "generated": chosen is None,
+        "name": props.get("name"),
     }
 
 
@@ -84,10 +104,17 @@ class Password(dynamic.Resource, module="groundwork", name="Password"):
             chosen: ASCII; taken instead of a generated one. It is made secret here.
             opts: As for every resource.
         """
-        inputs: dict[str, Any] = {"password": None, "verifier": None, "version": version}
+        inputs: dict[str, Any] = {
+            "password": None,
+            "verifier": None,
+            "version": version,
+            "name": name,
+        }
         if chosen is not None:
             inputs["chosen"] = pulumi.Output.secret(chosen)
-        secret = pulumi.ResourceOptions(additional_secret_outputs=["password", "verifier"])
-        super().__init__(
-            PasswordProvider(), name, inputs, pulumi.ResourceOptions.merge(opts, secret)
+        own = pulumi.ResourceOptions(
+            additional_secret_outputs=["password", "verifier"],
+            # So that a replacement can keep the password.
+            delete_before_replace=True,
         )
+        super().__init__(PasswordProvider(), name, inputs, pulumi.ResourceOptions.merge(opts, own))

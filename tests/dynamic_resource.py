@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from infra import declarations
+
 if TYPE_CHECKING:
     from pulumi import dynamic
 
@@ -81,8 +83,20 @@ class DynamicResource:
         else:
             self.forget()
 
+    def replace(self, wanted: dict[str, Any], *, deletion_first: bool) -> None:
+        """Replace it, as `pulumi up --replace` does: what it was is not told to `check`."""
+        identity, before = self.id, self.outputs
+        checked = self.provider.check({}, wanted)
+        assert not checked.failures
+        if deletion_first:
+            self.provider.delete(identity, before)
+        self.apply(Step(operation="create", inputs=checked.inputs))
+        if not deletion_first:
+            self.provider.delete(identity, before)
+
     def destroy(self) -> None:
-        """Delete it."""
+        """Delete it, in a process that has seen no program."""
+        declarations.clear()
         self.provider.delete(self.id, self.outputs)
         self.forget()
 

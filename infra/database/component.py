@@ -14,6 +14,8 @@ from infra.database.fate import Fate
 from infra.database.grants import PUBLIC, Grants
 from infra.database.memberships import Membership, Memberships
 from infra.database.names import READONLY, READWRITE
+from infra.database.own_privileges import OwnPrivileges
+from infra.database.recorded_objects import RecordedObjects
 from infra.database.role_settings import RoleSettings, own_settings
 from infra.database.urls import TLS, address, search_path, url
 from infra.password import Password
@@ -72,6 +74,7 @@ class Database(pulumi.ComponentResource):
         self._extensions = settings.extensions
         self._fate = Fate(endpoint, settings)
         self._admin = admin.inputs(endpoint)
+        self._recorded = RecordedObjects(name, admin=self._admin, opts=self._dynamic())
         self._provider = self._make_provider()
         self._logins = ["migrator", "app", "reader", *(["auditor"] if self.roles.auditor else [])]
         self._passwords = {
@@ -123,7 +126,9 @@ class Database(pulumi.ComponentResource):
 
     def _options(self, *more: pulumi.ResourceOptions) -> pulumi.ResourceOptions:
         """Options of a resource of the provider `postgresql`."""
-        provided = pulumi.ResourceOptions(parent=self, provider=self._provider)
+        provided = pulumi.ResourceOptions(
+            parent=self, provider=self._provider, depends_on=[self._recorded]
+        )
         for each in (self._fate.with_the_cluster, *more):
             provided = pulumi.ResourceOptions.merge(provided, each)
         return provided
@@ -278,7 +283,17 @@ class Database(pulumi.ComponentResource):
         self._fill_app_schema(grants)
         extensions = self._install_extensions(grants)
         self._close_public_schema(grants)
-        return [*grants.all, *extensions, self._make_settings()]
+        made = [*grants.all, *extensions, self._make_settings()]
+        own = OwnPrivileges(
+            f"{self._name}-own-privileges",
+            admin=self._admin,
+            database=self._database,
+            roles=self.roles,
+            opts=self._dynamic(
+                self._fate.inside(self.resource), pulumi.ResourceOptions(depends_on=made)
+            ),
+        )
+        return [*made, own]
 
     def _allow_connections(self, grants: Grants) -> None:
         roles = self.roles
@@ -291,9 +306,10 @@ class Database(pulumi.ComponentResource):
         for kind in ("migrator", "readwrite", "readonly"):
             grants.on_database(f"{kind}-connect", getattr(roles, kind), ["CONNECT"], opts=opts)
         if self._fate.own_cluster:
+            opts = self._options(self._fate.lasting)
             for place in ("postgres", "template1"):
                 name = f"public-connect-{place}"
-                grants.on_database(name, PUBLIC, [], database=place, opts=self._options())
+                grants.on_database(name, PUBLIC, [], database=place, opts=opts)
 
     def _fill_app_schema(self, grants: Grants) -> None:
         """Declare the schema of the migrations, and what the groups may do in it."""

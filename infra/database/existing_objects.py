@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from infra.roles import Roles
 
-__all__ = ["ExistingObjects", "ExistingObjectsProvider"]
+__all__ = ["VERSION_TABLE", "ExistingObjects", "ExistingObjectsProvider"]
 
 # A group that has default privileges here already has met every object when it was made.
 _NEW = """
@@ -46,10 +46,17 @@ AND pg_get_userbyid(d.defaclrole) = $2 AND d.defaclobjtype IN ('r', 'S')
 AND pg_get_userbyid(a.grantee) = ANY ($3::text[])
 ORDER BY 1, 2
 """
+# Alembic's tables, by what it gives each: who writes there decides what is taken for migrated.
+VERSION_TABLE = """
+EXISTS (SELECT FROM pg_attribute v WHERE v.attrelid = c.oid AND v.attname = 'version_num')
+AND EXISTS (SELECT FROM pg_constraint k
+            WHERE k.conrelid = c.oid AND k.contype = 'p' AND k.conname = c.relname || '_pkc')
+"""
 # Objects of extensions are left out: their installer's word holds. So are functions that were
 # closed to PUBLIC: nobody is to call them whom they were not opened to.
-_OBJECTS = """
-SELECT CASE c.relkind WHEN 'S' THEN 'sequence' ELSE 'table' END AS kind,
+_OBJECTS = f"""
+SELECT CASE WHEN c.relkind = 'S' THEN 'sequence' WHEN {VERSION_TABLE} THEN 'version table'
+            ELSE 'table' END AS kind,
        format('%s %s', CASE c.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END,
               c.oid::regclass) AS place,
        pg_get_userbyid(c.relowner)::text AS owner,
@@ -69,7 +76,7 @@ AND EXISTS (
     SELECT FROM aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) a
     WHERE a.grantee = 0)
 ORDER BY 1, 2
-"""
+"""  # noqa: S608 - a constant
 
 
 class ExistingObjectsProvider(Provider):
@@ -142,7 +149,7 @@ async def _catch_up(props: Mapping[str, Any]) -> None:
         new = [row["name"] for row in await connection.fetch(_NEW, *place, list(props["groups"]))]
         objects = await connection.fetch(_OBJECTS, props["schema"]) if new else []
         statements = [
-            f"GRANT {', '.join(props['groups'][group][each['kind']])}"
+            f"GRANT {', '.join(_privileges(props['groups'][group], each['kind']))}"
             f" ON {each['place']} TO {identifier(group)}"
             for group in new
             for each in objects
@@ -153,6 +160,11 @@ async def _catch_up(props: Mapping[str, Any]) -> None:
         doing = f"granting what is in schema {props['schema']} already"
         await administrator.execute(connection, statements, doing=doing)
     _tell(props, [each for each in objects if not each["ours"]])
+
+
+def _privileges(reach: Mapping[str, list[str]], kind: str) -> list[str]:
+    """Give the privileges on a kind of object; where migrations stand, others only read."""
+    return ["SELECT"] if kind == "version table" else reach[kind]
 
 
 def _take_back(props: Mapping[str, Any], role: str, kind: str) -> list[str]:

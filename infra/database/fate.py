@@ -74,10 +74,16 @@ class Fate:
             opts.deleted_with = self._endpoint.server
         elif self._settings.retain:
             opts.retain_on_delete = True
-        if self.own_cluster:
-            # A new cluster begins empty.
-            opts.replace_with = [self._endpoint.server]
         return opts
+
+    @property
+    def lasting(self) -> pulumi.ResourceOptions:
+        """Options of what a replacement must not undo.
+
+        Nothing of it is ever deleted by itself: it goes with the database or the cluster. A state
+        of a former version deletes, then what is deleted first is made again.
+        """
+        return pulumi.ResourceOptions(retain_on_delete=True, delete_before_replace=True)
 
     def role(self, name: str) -> pulumi.ResourceOptions:
         """Options of a role beside those of everything on the server."""
@@ -112,7 +118,8 @@ class Fate:
 
     def inside(self, database: pulumi.Resource) -> pulumi.ResourceOptions:
         """Options of what is in the database, beside those of everything on the server."""
-        opts = pulumi.ResourceOptions(depends_on=[database])
+        depends = pulumi.ResourceOptions(depends_on=[database])
+        opts = pulumi.ResourceOptions.merge(self.lasting, depends)
         if not self._endpoint.owned:
             opts.deleted_with = database
         return opts

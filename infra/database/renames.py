@@ -20,6 +20,7 @@ __all__ = ["RenameError", "refuse"]
 
 
 _ROLE = "postgresql:index/role:Role"
+_SCHEMA = "postgresql:index/schema:Schema"
 _DATABASE = "postgresql:index/database:Database"
 
 
@@ -65,6 +66,7 @@ def _changes(state: StackState, name: str, settings: Settings) -> Iterator[tuple
             f"the database is {former!r}, and {spelled('database')} says {settings.database!r}",
             _set("database", former),
         )
+    yield from _changed_schemas(state, name, settings)
     roles = asdict(settings.access.roles)
     by_default = asdict(role_names(settings.database, auditor=bool(settings.access.roles.auditor)))
     defaults = asdict(role_names(former or settings.database, auditor=True))
@@ -79,6 +81,18 @@ def _changes(state: StackState, name: str, settings: Settings) -> Iterator[tuple
         if before == defaults[kind]:
             command = f"pulumi config rm {spelled(key)}"
         yield f"the {kind} is {before!r}, and {spelled(key)} would make it {wanted!r}", command
+
+
+def _changed_schemas(state: StackState, name: str, settings: Settings) -> Iterator[tuple[str, str]]:
+    of_extensions = [settings.extension_schema, *(each.schema for each in settings.extensions)]
+    for kind, key, wanted in (
+        ("app", "schema", [settings.app_schema]),
+        ("ext", "extensionSchema", of_extensions),
+    ):
+        former = _former(state, _SCHEMA, f"{name}-schema-{kind}")
+        if former and former not in wanted:
+            said = f"the schema is {former!r}, and {spelled(key)} says {wanted[0]!r}"
+            yield said, _set(key, former)
 
 
 def _refuse_undroppable(state: StackState, name: str, settings: Settings) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import dynamic
 
-from infra import cancellation
+from infra import cancellation, declarations
 from infra.dynamic import Provider, known
 from infra.errors import GroundworkError
 from infra.row import Row
@@ -26,6 +26,11 @@ __all__ = ["Schema", "SchemaProvider"]
 
 # Given by the program, and kept in the state: `read` and `delete` have nothing else to go by.
 _GIVEN = ("url", "database", "migrations", "options", "stack", "urn", "binaries")
+_KEPT, _MISSING = "kept", "missing"
+_LOST_LEDGER = (
+    "the ledger (schema_ledger) was removed: `up` makes it again and records the catalog as it is"
+    " now; what it remembered of earlier runs is gone"
+)
 _TYPE = "pulumi-python:dynamic/groundwork:Schema"
 
 
@@ -95,6 +100,7 @@ class SchemaProvider(Provider):
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
         """Put the plan into the inputs, which the engine shows, stores and hands to policies."""
         given: dict[str, Any] = {key: news.get(key) for key in _GIVEN}
+        declarations.note(_TYPE, _name(given))
         place = _borrowed(_place(_reachable(olds, given)), news.get("admin_url"))
         try:
             seen = node.look(place)
@@ -124,7 +130,11 @@ class SchemaProvider(Provider):
         blind = news["plan"].startswith(view.BLIND)
         # A stack that has moved on purpose has to know where to.
         other = _cluster(olds) != _cluster(news) and bool(_cluster(olds) and _cluster(news))
-        return dynamic.DiffResult(changes=moved or to_do or blind or other or not kept)
+        lost = (olds.get("ledger"), news.get("ledger")) == (_KEPT, _MISSING)
+        if lost:
+            with Row(news["urn"]) as row:
+                row.say(_LOST_LEDGER)
+        return dynamic.DiffResult(changes=moved or to_do or blind or other or lost or not kept)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
         """Apply the plan; a database that is there already loses nothing."""
@@ -154,8 +164,13 @@ class SchemaProvider(Provider):
         return dynamic.ReadResult(id_, {**inputs, "revision": _worded(seen.live)}, inputs)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Leave the schema of a database that stays, unless the stack says to take it back."""
+        """Leave the schema of a database that stays, unless the stack says to downgrade it.
+
+        A replacement never downgrades: the resource that takes its place has the same schema.
+        """
         cancellation.listen()
+        if declarations.declared(_TYPE, _name(props)):
+            return
         with Row(props.get("urn", "")) as row:
             node.leave(_place(props), say=row.say, cancelled=cancellation.requested)
 
@@ -178,6 +193,11 @@ def _borrowed(place: node.Place, admin_url: Any) -> node.Place:
     if place.url is not None or not admin_url or not known(admin_url):
         return place
     return replace(place, url=admin_url, borrowed=True)
+
+
+def _name(props: dict[str, Any]) -> str:
+    """Give the resource's name; "" in a state from before the URN was kept."""
+    return str(props.get("urn") or "").rpartition("::")[2]
 
 
 def _place(props: dict[str, Any]) -> node.Place:
@@ -203,7 +223,15 @@ def _cluster(props: dict[str, Any]) -> str:
 
 
 def _shown(seen: Look) -> dict[str, Any]:
-    return view.blind(seen.unseen) if seen.plan is None else view.properties(seen.plan)
+    shown = view.blind(seen.unseen) if seen.plan is None else view.properties(seen.plan)
+    return {**shown, "ledger": _ledger(seen.live)}
+
+
+def _ledger(live: Live | None) -> str:
+    """Say whether the catalog of the database's heads is kept in the ledger."""
+    if live is None or not live.heads:
+        return ""
+    return _MISSING if live.recorded is None else _KEPT
 
 
 def _preview(urn: str, place: node.Place, seen: Look) -> None:

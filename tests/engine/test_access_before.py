@@ -52,15 +52,17 @@ def test_a_stack_from_before_there_were_groups_is_changed_in_place(former: Proje
     assert not [name for name, step in steps.items() if "replace" in step]
     kept = ("db-database", "db-app", "db-migrator", "db-role-owner", "db-role-app", "server")
     assert {steps.get(name, "same") for name in kept} <= {"same", "update"}
-    former.configure(drift="accept")
-    former.up()
-    former.configure(drift=None)
+    former.configure(drift="refuse")  # what the program changed itself is no drift
+    assert "that the program changed itself are no drift" in former.up().text
 
     after = former.outputs()
     assert (after["url"], after["migrator_url"]) == (before["url"], before["migrator_url"])
     assert former.query("SELECT name FROM skill_files") == [("kept",)]
     assert former.query(f"{_PRIVILEGES} 'groundwork_app'") == [("",)]
     assert former.query(f"{_PRIVILEGES} 'groundwork_readonly'") == [("SELECT",)]
+    on_versions = _PRIVILEGES.replace("skill_files", "alembic_version")
+    for role, held in {"app": "", "readwrite": "SELECT", "readonly": "SELECT"}.items():
+        assert former.query(f"{on_versions} 'groundwork_{role}'") == [(held,)]
     assert former.query("SELECT name FROM skill_files", url=after["reader_url"]) == [("kept",)]
     assert former.query("SHOW statement_timeout") == [("30s",)]
     assert former.query(

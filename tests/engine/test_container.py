@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.long
 
-_NAME = 'My "Books"; 📚 it\'s + 1'
+_NAME = 'My "Books"; 📚 its + 1'
 _INSERT = (
     "INSERT INTO skill_files (name, version, effective_date, content)"
     " VALUES ('kept', '1', '2026-01-01', 'text') RETURNING name"

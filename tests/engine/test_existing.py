@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.long
 
 _PASSWORD = "admin's-%-@-/-\"-+word"  # noqa: S105 - of throwaway servers
-_NAME = 'it\'s "Books"; 📚 + 1'
+_NAME = 'its "Books"; 📚 + 1'
 
 
 @pytest.fixture(scope="module")

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.engine.project import Project
 
-_NAME = 'My "Books"; 📚 it\'s + 1'
+_NAME = 'My "Books"; 📚 its + 1'
 
 
 @pytest.fixture(scope="module")

@@ -71,6 +71,11 @@ class SchemaStack:
         """Delete, as `pulumi destroy` does."""
         return self._run(self.resource.destroy)
 
+    def replace(self, *, deletion_first: bool) -> Outcome:
+        """Replace it, as `pulumi up --replace URN` does."""
+        inputs = self._inputs(preview=False)
+        return self._run(lambda: self.resource.replace(inputs, deletion_first=deletion_first))
+
     def shown(self) -> dict[str, Any]:
         """Give the properties that a preview shows, and `op`."""
         steps: list[Step] = []
@@ -114,20 +119,21 @@ class SchemaStack:
         )
 
     def _plan(self, *, preview: bool) -> Step:
+        return self.resource.plan(self._inputs(preview=preview))
+
+    def _inputs(self, *, preview: bool) -> dict[str, Any]:
         options = parse(self._configured, root=self.folder).schema
-        return self.resource.plan(
-            {
-                "url": UNKNOWN if self.url is None else self.url,
-                "database": f"{self.cluster}/books" if self.cluster else "",
-                "migrations": "migrations",
-                "options": options.dump(),
-                "stack": "groundwork/test",
-                "binaries": "",
-                "urn": "",
-                "preview": preview,
-                **dict.fromkeys(("revision", "plan", "approve", "drift")),
-            }
-        )
+        return {
+            "url": UNKNOWN if self.url is None else self.url,
+            "database": f"{self.cluster}/books" if self.cluster else "",
+            "migrations": "migrations",
+            "options": options.dump(),
+            "stack": "groundwork/test",
+            "binaries": "",
+            "urn": "",
+            "preview": preview,
+            **dict.fromkeys(("revision", "plan", "approve", "drift")),
+        }
 
     def _run(self, act: Callable[[], object], *, check: bool = True) -> Outcome:
         with self._standing_in_the_folder() as said:

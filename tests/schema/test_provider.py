@@ -279,6 +279,34 @@ def test_nothing_is_taken_back_in_another_cluster(stack: SchemaStack) -> None:
     stack.resource.destroy()
 
 
+@pytest.mark.parametrize("deletion_first", [False, True])
+def test_a_replacement_never_downgrades(stack: SchemaStack, deletion_first: bool) -> None:  # noqa: FBT001 - a parameter
+    """Whichever comes first; a destroy afterwards still downgrades."""
+    stack.configure(on_destroy="downgrade")
+    stack.up()
+    stack.database.run("INSERT INTO one VALUES (1)")
+
+    stack.replace(deletion_first=deletion_first)
+
+    assert stack.heads() == [("ccc3",)]
+    assert stack.database.run("SELECT count(*) FROM one") == [(1,)]
+    assert stack.is_settled()
+    stack.destroy()
+    assert stack.database.run("SELECT to_regclass('one')::text") == [(None,)]
+
+
+def test_a_ledger_that_was_dropped_is_made_again(stack: SchemaStack) -> None:
+    """The preview says that it is gone, and one `up` is enough."""
+    stack.up()
+    stack.database.run("DROP SCHEMA schema_ledger CASCADE")
+
+    assert "the ledger (schema_ledger) was removed" in stack.preview().text
+    stack.up()
+
+    assert stack.is_settled()
+    assert stack.database.run("SELECT count(*) FROM schema_ledger.catalogs") == [(1,)]
+
+
 def test_a_failing_revision_is_undone_and_the_next_up_goes_on(stack: SchemaStack) -> None:
     """The message names revision and statement; what was before stays; mended, it runs."""
     bad = stack.add(

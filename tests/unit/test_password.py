@@ -84,3 +84,23 @@ def test_a_chosen_password_is_taken_as_it_is() -> None:
     assert _changes(chosen, version=1.0, chosen="another one")
     assert _changes(chosen, version=1.0)
     assert _updated(chosen, version=1.0)["password"] != _CHOSEN
+
+
+def test_a_replacement_keeps_the_password() -> None:
+    """Its delete comes first; another version, or another resource, still gets a new one."""
+    first, second = _made(name="db-app"), _made(name="db-reader")
+    for each in (first, second):
+        PasswordProvider().delete("password", each)
+
+    assert _made(name="db-reader", version=2)["password"] != second["password"]
+    assert _made(name="db-app") == first
+    assert _made(name="db-reader") == second
+    assert _made(name="db-app")["password"] != first["password"]
+
+
+def test_a_replacement_keeps_the_password_of_a_former_state() -> None:
+    """It doesn't know its name yet."""
+    former = {"password": "a", "verifier": "b"}
+    PasswordProvider().delete("password", former)
+
+    assert _made(name="db-app") == {**former, "name": "db-app"}

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from tests.unit.settings_project import SettingsProject
 
 _ROLE = "postgresql:index/role:Role"
+_SCHEMA = "postgresql:index/schema:Schema"
 _DATABASE = "postgresql:index/database:Database"
 
 
@@ -69,6 +70,29 @@ def test_a_chosen_role_is_told_beside_the_database(project: SettingsProject) -> 
 
     assert "the owner is 'books_owner', and groundwork:ownerRole would make it 'boss'" in said
     assert "    pulumi config rm groundwork:ownerRole\n" in said
+
+
+@pytest.mark.parametrize(
+    ("kind", "keys", "command"),
+    [
+        ("app", {"schema": "shop"}, "pulumi config set groundwork:schema made"),
+        ("ext", {"extensionSchema": "other"}, "pulumi config set groundwork:extensionSchema made"),
+    ],
+)
+def test_another_schema_is_refused(
+    project: SettingsProject,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    keys: dict[str, str],
+    command: str,
+) -> None:
+    """That of the migrations, and that of the extensions."""
+    urn = f"urn:pulumi:dev::shop::{_SCHEMA}::db-schema-{kind}"
+    found = {urn: {"type": _SCHEMA, "outputs": {"name": "made"}}}
+    monkeypatch.setattr(StackState, "read", lambda: StackState(resources=found))
+
+    assert command in _refused(project, **keys)
+    renames.refuse("db", project.parse(**dict.fromkeys(keys, "made")))
 
 
 def test_a_new_database_with_a_quote_is_refused(
