@@ -61,7 +61,7 @@ class Own:
         if match is None:
             return False
         role, kind = _plain(match["role"]), match["kind"] or "table"
-        if role in self.logins:
+        if role in self.logins or (role == "PUBLIC" and kind == "schema"):
             return now is None
         if role == self.owner:
             owns = {"schema": "CREATE, USAGE"} if _GRANT.match(name) else {"function": "EXECUTE"}

@@ -328,8 +328,12 @@ class EmbeddedProvider(Provider):
         A newer cluster that is there instead is left alone, and so is one that another resource
         has taken over.
         """
+        mark = Mark.read(Path(props["data_dir"]))
+        there = _cluster({**props, "owner": mark.owner, "claim": mark.claim})
+        if there.identifier() != props["cluster"]:
+            return  # also where it is the one that replaces this one, and has another claim
         cluster = _cluster(props)
-        if cluster.identifier() != props["cluster"]:
+        if not cluster.exists:
             return
         if cluster.mark.claim and cluster.mark.claim != props.get("claim"):
             return

@@ -256,6 +256,8 @@ _OWN = Own(
         ("grant app.t to l", None, True),
         ("grant app.t to l", "SELECT", False),
         ("grant app.t to stranger", "SELECT", False),
+        ("grant schema public to PUBLIC", None, True),
+        ("grant app.t to PUBLIC", None, False),
         ("default privileges in app on tables to g", "INSERT, SELECT", True),
         ("default privileges on functions to o", "EXECUTE", True),
         ("default privileges in app on tables to l", None, True),
