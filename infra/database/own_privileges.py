@@ -13,6 +13,7 @@ from infra.database import recorded_grants
 from infra.database.names import READONLY, READWRITE
 from infra.database.recorded_grants import Own
 from infra.dynamic import Provider, known
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -91,7 +92,7 @@ async def _absorb(props: Mapping[str, Any]) -> None:
         try:
             number = await recorded_grants.absorb(connection, own)
         except asyncpg.InsufficientPrivilegeError as exc:
-            print(f"privileges that were given now are reported as drift: {exc}")  # noqa: T201 - the engine shows it
+            print(visible(f"privileges that were given now are reported as drift: {exc}"))  # noqa: T201 - the engine shows it
             return
     if number:
-        print(f"{number} privileges that the program changed itself are no drift")  # noqa: T201 - as above
+        print(visible(f"{number} privileges that the program changed itself are no drift"))  # noqa: T201 - as above

@@ -18,6 +18,7 @@ from infra.database import admin as administrator
 from infra.database import lost_objects
 from infra.dynamic import Provider, known
 from infra.servers.stack_state import StackState
+from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,7 +46,7 @@ class RecordedObjectsProvider(Provider):
             return dynamic.DiffResult(changes=True)
         found, _ = administrator.look(lambda: _find(news), place=news)
         for each in found or ():
-            print(f"{each} is not as it was made: it will be put right")  # noqa: T201 - the engine shows it
+            print(visible(f"{each} is not as it was made: it will be put right"))  # noqa: T201 - the engine shows it
         return dynamic.DiffResult(changes=bool(found))
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
