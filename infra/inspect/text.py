@@ -37,6 +37,6 @@ def _entry(name: str, value: Any) -> Iterable[str]:
     if isinstance(value, list) and value:
         yield f"  {spelled(name)}:"
         for each in value:
-            yield f"    - {json.dumps(each, ensure_ascii=False)}"
+            yield f"    - {visible(json.dumps(each, ensure_ascii=False))}"
     else:
-        yield f"  {spelled(name)}: {json.dumps(value, ensure_ascii=False)}"
+        yield f"  {spelled(name)}: {visible(json.dumps(value, ensure_ascii=False))}"

@@ -126,4 +126,7 @@ def test_what_is_printed_is_visible() -> None:
 
 def _is_hole(node: ast.AST) -> bool:
     """Tell a part of a text that is put in when it runs; upper-case names are constants."""
-    return isinstance(node, ast.FormattedValue) and not ast.unparse(node.value).isupper()
+    if not isinstance(node, ast.FormattedValue):
+        return False
+    value = ast.unparse(node.value)
+    return not (value.isupper() or value.startswith("visible("))
