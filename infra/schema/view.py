@@ -201,7 +201,7 @@ def reviewed(found: Review) -> str:
     lines = [brief(found.plan)]
     told = [each for each in found.findings if each.level != "note" and not each.suppressed]
     lines += [
-        visible_line(f"{each.level}: {each.revision} {each.rule}: {each.message}")
+        visible_line(" ".join((f"{each.level}:", each.revision, f"{each.rule}: {each.message}")))
         for each in told[:_BRIEF]
     ]
     lines += [f"and {len(told) - _BRIEF} more findings"] if len(told) > _BRIEF else []

@@ -154,6 +154,25 @@ def test_a_downgrade_that_production_refuses_is_not_called_rehearsed(
         assert "downgrade-rows-violate" in {each.rule for each in found.findings}
 
 
+def test_an_online_revision_may_change_what_its_next_statement_needs(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """The live rows are no answer to what an online revision has sent to other rows."""
+    up = """
+for id, name in op.get_bind().execute(sa.text('SELECT id, name FROM clients')).all():
+    op.get_bind().execute(
+        sa.text('UPDATE clients SET note = :note WHERE id = :id'), {'note': name, 'id': id}
+    )
+op.execute('ALTER TABLE clients ALTER COLUMN note SET NOT NULL')
+"""
+    with stage(Case(says="x", up=up), postgres_server, tmp_path) as made:
+        filled, empty = made.review(), made.review(rehearse_rows="0")
+
+    assert {each.outcome for each in filled.data_checks} == {"rehearsed"}
+    assert {each.outcome for each in empty.data_checks} == {"unchecked"}
+    assert "rows-violate" not in {each.rule for each in (*filled.findings, *empty.findings)}
+
+
 def test_up_tells_who_is_in_its_way(postgres_server: PostgresServer, tmp_path: Path) -> None:
     """An old transaction on the table is a warning of `up` and a finding of the preview."""
     up = "op.execute('ALTER TABLE clients ADD phone text')"

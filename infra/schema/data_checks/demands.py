@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from infra.schema.data_checks import reading
+from infra.schema.data_checks import columns, reading
 from infra.schema.data_checks.conditions import (
     AnyRow,
     Bound,
@@ -35,7 +35,6 @@ _MADE = "an earlier statement of the plan makes {}"
 # PostgreSQL works through an ALTER TABLE in passes: what goes, types, new columns, then the rest.
 _PASSES = {"AT_DropColumn": 0, "AT_DropConstraint": 0, "AT_AlterColumnType": 1, "AT_AddColumn": 2}
 _LAST = 3
-_PARTS = frozenset({"AT_AttachPartition", "AT_DetachPartition", "AT_AddInherit", "AT_DropInherit"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,10 +100,10 @@ def _alter(fields: Mapping[str, Any], sql: str, state: PlanState) -> Iterator[De
         if command.get("subtype") == "AT_AttachPartition":
             yield from _attach(name, trees.element(command.get("def"))[1], clause, state)
         _note_parts(name, command, sql, state)
-        conditions, columns = _command(name, command, clause, state)
+        conditions, changed = _command(name, command, clause, state)
         for condition in conditions:
             yield from _demand(name, condition, state, only=only)
-        state.relation(name).columns.update(columns)
+        state.relation(name).columns.update(changed)
 
 
 def _note_parts(name: Name, command: Mapping[str, Any], sql: str, state: PlanState) -> None:
@@ -142,14 +141,14 @@ def _command(  # noqa: PLR0911 - one for each kind of command
         if command.get("missing_ok") and state.has_column(name, column):
             return [], {}
         relation.changed.pop(column, None)
-        holds, found = reading.added(definition, clause)
+        holds, found = columns.added(definition, clause)
         relation.columns[column] = holds
         parents = {
             place: state.resolved(to)
             for place, (_, each) in enumerate(trees.elements(definition.get("constraints")))
             if (to := trees.relation(each.get("pktable"))) is not None
         }
-        return [*found, *reading.column_constraints(definition, clause, parents)], {}
+        return [*found, *columns.column_constraints(definition, clause, parents)], {}
     if kind == "AT_AlterColumnType":
         return _retyped(relation, command, clause, state)
     if kind == "AT_DropConstraint":
@@ -174,7 +173,7 @@ def _retyped(
 ) -> tuple[list[Condition], dict[str, str]]:
     """Read ALTER COLUMN ... TYPE; to an enum that the plan makes, by its labels."""
     column = str(command.get("name", ""))
-    read = reading.retyped(command, clause)
+    read = columns.retyped(command, clause)
     if read is None:  # text takes all, and values that were not equal are so still
         return [], {}
     cast, tree = read
@@ -183,7 +182,7 @@ def _retyped(
     found: Condition = cast
     labels = state.labels(type_)
     if labels is not None:
-        tree, text = reading.peeled(tree, cast.expression)
+        tree, text = columns.peeled(tree, cast.expression)
         found = Labels(
             says=f"has a {trees.written(column)} that the new {cast.type} lacks",
             columns=cast.columns,

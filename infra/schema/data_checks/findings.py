@@ -22,8 +22,7 @@ _RULES = {
 }
 _HELP = {
     "rows-violate": "Change the rows first, in an earlier revision or an earlier statement of it.",
-    "rows-not-checked": "Look at the rows yourself, or give the question more time:"
-    " dataCheckTimeout.",
+    "rows-not-checked": "Look at the rows yourself, or rehearse it over made-up rows.",
     "downgrade-rows-violate": "Write a downgrade that bears rows: nullable, with a default, or"
     " NOT VALID.",
     "made-up-rows-fail": "Look whether live rows may have such values.",

@@ -86,6 +86,10 @@ def _of_step(step: Step, state: PlanState, rehearsal: Rehearsal | None) -> Itera
     state.begin()
     up = step.direction == "up"
     texts, unknown = pending.pieces(step, rehearsal if up else None)
+    if step.script.live and not step.script.own.parts:
+        # A rehearsal has recorded what it sent to other rows: it may change these before.
+        why = f"revision {step.revision} runs online, and may change any row"
+        state.anything = state.anything or why
     if unknown:
         yield Question(
             revision=step.revision,
@@ -96,8 +100,6 @@ def _of_step(step: Step, state: PlanState, rehearsal: Rehearsal | None) -> Itera
         touched = tuple(state.touched)
         for demand in demands(statement, state):
             yield _question(step, statement, demand, touched)
-    if unknown:
-        state.anything = f"revision {step.revision} runs online before it"
 
 
 def _question(

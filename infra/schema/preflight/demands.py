@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from infra.schema.data_checks import reading
+from infra.schema.data_checks import columns
 from infra.schema.linting import course, pending, trees
 
 if TYPE_CHECKING:
@@ -134,13 +134,13 @@ def _command_rewrites(command: Mapping[str, Any]) -> bool:
     kind = str(command.get("subtype"))
     column = trees.element(command.get("def"))[1]
     if kind == "AT_AlterColumnType":
-        return not reading.takes_all(column)
+        return not columns.takes_all(column)
     if kind != "AT_AddColumn":
         return kind in _WRITES_ANEW
     type_ = trees.strings(column.get("typeName", {}).get("names", []))[-1:]
     parts = [each for _, each in trees.elements(column.get("constraints"))]
     generated = {"CONSTR_IDENTITY", "CONSTR_GENERATED"} & {str(p.get("contype")) for p in parts}
-    return bool(generated) or bool(type_ and type_[0] in reading.SERIALS)
+    return bool(generated) or bool(type_ and type_[0] in columns.SERIALS)
 
 
 def _is_concurrent(kind: str, fields: Mapping[str, Any]) -> bool:

@@ -20,7 +20,7 @@ _ABOUT = {
     "violated": "will fail",
     "likely": "may fail",
     "unchecked": "not checked",
-    "rehearsed": "rehearsed alone",
+    "rehearsed": "rehearsed over made-up rows",
     "holds": "hold",
 }
 

@@ -94,11 +94,12 @@ def _finding(finding: Finding) -> Point:
         f"instead: {finding.help}" if finding.help else "",
         f"in: {first_line(finding.statement)}" if finding.statement else "",
     ]
+    where = f" (revision {finding.revision})" if finding.revision else ""
     return Point(
         lead=words.line(finding.rule),
         link=levels.page(finding.rule),
         marked=True,
-        text=words.line(f"{finding.message} (revision {finding.revision})"),
+        text=words.line(f"{finding.message}{where}"),
         more=tuple(words.line(text) for text in more if text),
     )
 
