@@ -80,7 +80,7 @@ def _compile(folder: Path, variable: str) -> dict[str, Any]:
     scripts, files = revisions.load(config)
     history = _Compilation(config, scripts, files).history(root)
     read = sorted({*watch.project_files(), *(str(path) for path in place.files)})
-    folders = _folders(scripts)
+    folders = _folders(scripts, root)
     covered = _loadable(history, folders, read, root)
     covered = [path for path in covered if path not in watch.written - watch.files]
     named = {sources.name_below(path, root): path for path in covered}
@@ -93,10 +93,18 @@ def _compile(folder: Path, variable: str) -> dict[str, Any]:
     }
 
 
-def _folders(scripts: ScriptDirectory) -> list[str]:
-    """List the folders of env.py and of the revisions, with those inside of them."""
-    tops = {str(scripts.dir), *map(str, revisions.locations(scripts))}
-    return sorted({each for top in tops for each in folders_below(Path(top).absolute())})
+def _folders(scripts: ScriptDirectory, root: str) -> list[str]:
+    """List the folders of env.py and of the revisions, with those inside of them.
+
+    An env.py in the project's own folder has the whole project inside of that.
+    """
+    named = (str(scripts.dir), *map(str, revisions.locations(scripts)))
+    tops = [Path(each).absolute() for each in named]
+    found = {str(top) for top in tops}
+    for top in tops:
+        if not Path(root).is_relative_to(top):
+            found.update(folders_below(top))
+    return sorted(found)
 
 
 def _loadable(history: History, folders: list[str], read: list[str], root: str) -> list[str]:

@@ -400,3 +400,24 @@ def test_what_env_py_sends_is_linted_rehearsed_and_in_the_report(
     assert "table legacy with 2 rows" in text
     assert "statement 1 of 2" in text
     assert "sent by env.py itself" in text
+
+
+def test_an_env_py_in_the_projects_own_folder_covers_no_packages_of_others(tmp_path: Path) -> None:
+    """Its folder is the whole project: what lies beside it counts, and what the revisions have."""
+    project = bare(tmp_path)
+    for path in (project.scripts / "env.py", project.versions):
+        path.rename(tmp_path / path.name)
+    (tmp_path / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s\n")
+    at_root = replace(project, scripts=tmp_path)
+    at_root.revision("aaaa", None, _ONLINE.format("one"))
+    for name in ("versions/data/rows.csv", "beside.csv", "node_modules/x/index.py", "far/away.csv"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+
+    assert set(history.read(tmp_path).sources) == {
+        "alembic.ini",
+        "beside.csv",
+        "env.py",
+        "versions/aaaa_made.py",
+        "versions/data/rows.csv",
+    }

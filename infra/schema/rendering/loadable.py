@@ -42,9 +42,14 @@ def folders_below(folder: Path) -> list[str]:
     """List a folder and all that are in it, without those that mean nothing."""
     found = []
     for place, inside, _ in os.walk(folder):
-        inside[:] = sorted(filter(visible, inside))
+        inside[:] = sorted(each for each in inside if visible(each) and not _of_others(place, each))
         found.append(place)
     return found
+
+
+def _of_others(place: str, name: str) -> bool:
+    """Tell folders with the packages of others, which hold thousands of files."""
+    return name == "node_modules" or Path(place, name, "pyvenv.cfg").is_file()
 
 
 def _within(folder: str) -> Iterator[Path]:
