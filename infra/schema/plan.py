@@ -151,14 +151,16 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
         if revision.id in end - there
     ]
     steps = environment_sql.attach(history, (*down, *up))
+    prepared = session.preparing(history.prologue) if steps or stamp else ()
+    said = [f"env.py prepares the session of each revision: {'; '.join(prepared)}"]
     return Plan(
         steps=tuple(_covered(history, steps)),
         before=live.heads,
         after=present.heads,
         stamp=stamp,
         drift=drift,
-        notes=tuple(_notes(history, live, there, policy, drift)),
-        session=session.preparing(history.prologue),
+        notes=(*_notes(history, live, there, policy, drift), *(said if prepared else ())),
+        session=prepared,
     )
 
 
@@ -279,9 +281,6 @@ def _notes(
             f"schema {live.schema} has tables already, and no {history.version_table}: if they"
             " are those of a revision, set adopt to it"
         )
-    prepared = session.preparing(history.prologue)
-    if prepared:
-        yield f"env.py prepares the session of each revision: {'; '.join(prepared)}"
     if history.offline:
         yield f"env.py renders nothing in advance: {history.offline}"
 

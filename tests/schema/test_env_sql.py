@@ -13,7 +13,7 @@ from infra.schema.model import Policy
 from infra.schema.node import Place as Where
 from infra.schema.options import Options
 from tests.schema.applying import database
-from tests.schema.histories.project import bare
+from tests.schema.histories.project import Project, bare
 from tests.schema.test_online import Way
 
 if TYPE_CHECKING:
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from infra.schema.model import Plan
     from tests.conftest import PostgresServer
     from tests.migrations.place import Place
-    from tests.schema.histories.project import Project
 
 _ONLINE = "op.get_bind().exec_driver_sql('CREATE TABLE {} (id int)')"
 _PURGE = "DROP TABLE IF EXISTS legacy"
@@ -144,6 +143,10 @@ def test_what_prepares_a_session_is_told_and_covered(tmp_path: Path, place: Plac
     assert "env.py prepares the session of each revision: SET work_mem = '5MB'" in one.notes
     assert [step.script.environment for step in one.steps] == [(), ()]
     assert one.digest != two.digest
+
+    Way(tmp_path / "one", place).run()
+    done = _made(Project(root=tmp_path / "one", scripts=tmp_path / "one" / "migrations"), place)
+    assert (done.steps, done.session, done.notes) == ((), (), ())
 
 
 def _folder(root: Path, name: str) -> Path:
