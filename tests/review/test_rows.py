@@ -154,6 +154,25 @@ def test_a_downgrade_that_production_refuses_is_not_called_rehearsed(
         assert "downgrade-rows-violate" in {each.rule for each in found.findings}
 
 
+def test_a_plan_that_goes_back_over_rows_that_refuse_it_stops(
+    postgres_server: PostgresServer, tmp_path: Path
+) -> None:
+    """A planned downgrade is asked of the live rows like an upgrade, and refused like one."""
+    case = Case(
+        says="no notes",
+        up=_executed("ALTER TABLE clients DROP COLUMN note"),
+        down=_executed("ALTER TABLE clients ADD COLUMN note text NOT NULL"),
+        back=True,
+    )
+    back = {"revision": "1a", "downgrade": "allow"}
+    with stage(case, postgres_server, tmp_path) as made:
+        found = made.review(**back)
+        with pytest.raises(UnsoundError, match="would have no note"):
+            made.up(lint="refuse", **back)
+
+    assert report.verdict(found).startswith("fails over the rows that are there: revision 2b")
+
+
 def test_an_online_revision_may_change_what_its_next_statement_needs(
     postgres_server: PostgresServer, tmp_path: Path
 ) -> None:

@@ -206,6 +206,7 @@ def test_free_space_is_that_of_the_servers_own_folder(place: Place) -> None:
         ("ALTER ROLE a PASSWORD 'x'", "ALTER ROLE a PASSWORD '…'"),
         ("SELECT E'a\\'b', $$c$$\n FROM t", "SELECT '…', '…' FROM t"),
         ("SELECT 'never ends", "SELECT …"),
+        ("SELECT 1 FROM t WHERE card = 4111111111111111", "SELECT 1 FROM t WHERE card = …"),
         ("SELECT " + "a, " * 100, ("SELECT " + "a, " * 100)[:99] + "…"),
     ],
 )

@@ -249,7 +249,8 @@ class PlanState:
 
 def _writing(kind: str, fields: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Give what writes rows in a statement, also inside of WITH."""
-    if kind == "TruncateStmt" or (kind == "CopyStmt" and fields.get("is_from")):
+    copies = kind == "CopyStmt" and fields.get("is_from")
+    if copies or kind in {"TruncateStmt", "RefreshMatViewStmt"}:
         yield kind, fields
     if kind in _WRITES:
         yield kind, fields

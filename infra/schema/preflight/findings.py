@@ -20,11 +20,13 @@ if TYPE_CHECKING:
     from infra.schema.model import History, Live, Plan
     from infra.schema.options import Options
     from infra.schema.preflight.demands import Needs
+    from infra.schema.statements.lexer import Token
 
 __all__ = ["look", "redacted"]
 
 _WIDTH = 100
-_NAMED = 20
+_NAMED = 50
+_YEAR = 4  # digits
 _BEHIND = 1_000_000_000  # bytes of WAL that a slot keeps: from a minute of a busy server on
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
 _DUMPS = ("pg_dump", "pg_dumpall")
@@ -65,13 +67,19 @@ def look(
 def redacted(query: str) -> str:
     """Cut a query to a line, without the texts in it: they are people's data, or passwords."""
     try:
-        pieces = [token for token in tokens(query) if token.kind == "text"]
+        pieces = [token for token in tokens(query) if _secret(token)]
     except UnfinishedError:  # the server cuts long ones
         query = f"{query.partition(chr(39))[0].partition('$')[0]}…"
         pieces = []
     for token in reversed(pieces):
-        query = f"{query[: token.start]}'…'{query[token.end :]}"
+        mark = "'…'" if token.kind == "text" else "…"
+        query = f"{query[: token.start]}{mark}{query[token.end :]}"
     return first_line(" ".join(query.split()), _WIDTH)
+
+
+def _secret(token: Token) -> bool:
+    """Tell whether a token may be somebody's data: a text, or a number beyond a count or a year."""
+    return token.kind == "text" or (token.kind == "number" and len(token.value) > _YEAR)
 
 
 def _sessions(found: list[dict[str, Any]], needed: Needs, oldest: float) -> Iterator[Remark]:
