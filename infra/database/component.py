@@ -375,7 +375,7 @@ class Database(pulumi.ComponentResource):
                 name=each.name,
                 database=self._database,
                 schema=place,
-                opts=pulumi.ResourceOptions.merge(opts, self._fate.extension()),
+                opts=opts,
             )
             made.append(extension)
         return made

@@ -80,8 +80,9 @@ class Fate:
     def lasting(self) -> pulumi.ResourceOptions:
         """Options of what a replacement must not undo.
 
-        Nothing of it is ever deleted by itself: it goes with the database or the cluster. A state
-        of a former version deletes, then what is deleted first is made again.
+        Nothing of it is ever deleted by itself: it goes with the database or the cluster. An
+        extension that is no longer listed stays, since columns may be made of it. A state of a
+        former version deletes, then what is deleted first is made again.
         """
         return pulumi.ResourceOptions(retain_on_delete=True, delete_before_replace=True)
 
@@ -106,14 +107,6 @@ class Fate:
         opts.protect = self._settings.protect or None
         others = _OF_DATABASES if self.adopted("database", name) else ()
         opts.ignore_changes = [*_FIXED, *others]
-        return opts
-
-    def extension(self) -> pulumi.ResourceOptions:
-        """Options of an extension beside those of what is in the database."""
-        opts = pulumi.ResourceOptions()
-        if self._adopting:
-            # One that is no longer listed may be what the columns of an application are made of.
-            opts.retain_on_delete = True
         return opts
 
     def inside(self, database: pulumi.Resource) -> pulumi.ResourceOptions:

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["CAPABILITIES", "ENVIRONMENT", "START", "TMPFS", "provision"]
 
 START = (Path(__file__).parent / "docker" / "start.sh").read_text(encoding="utf-8")
+_VOLUME = "docker:index/volume:Volume"
 _PORT = 5432
 # Where uploads go, and where the server reads them, in memory and as its own.
 _FILES = "/groundwork"
@@ -153,10 +154,32 @@ class _Parts:
 
     def _of_the_data(self) -> pulumi.ResourceOptions:
         """Keep the volume where the stack says so, or where somebody else made it."""
+        refusing = pulumi.ResourceHook(
+            "keep-volume", self._refuse_replacement, pulumi.ResourceHookOptions(on_dry_run=True)
+        )
         return pulumi.ResourceOptions(
             protect=self._settings.protect or None,
             retain_on_delete=self._settings.retain or self._is_foreign() or None,
+            hooks=pulumi.ResourceHookBinding(before_create=[refusing]),
         )
+
+    def _refuse_replacement(self, args: pulumi.ResourceHookArgs) -> None:
+        """Raise where the engine would make another volume beside the one with the data.
+
+        Only `--replace` or a taint asks for that: the container would get the new one, empty, and
+        the former one would go.
+        """
+        name = str(StackState.read().outputs(_VOLUME, "server-volume").get("name") or "")
+        host = engine.connect(self._stack.docker_host)
+        if self._settings.volume not in ("", name) or host is None:
+            return
+        if name and host.volume(name) is not None:
+            raise GroundworkError(
+                f"The volume {name} is there, and a replacement of it would lose what is in it."
+                " Nothing was changed. Run the command without --replace; where the resource is"
+                f" tainted, first: pulumi state untaint '{args.urn}'. For an empty volume, set"
+                f" {spelled('volume')} to another name."
+            )
 
     def _is_foreign(self) -> bool:
         host = engine.connect(self._stack.docker_host)

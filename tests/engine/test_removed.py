@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.servers.throwaway import throwaway
 from tests.engine import superuser
+from tests.engine.existing import Server, Stack, trusting_binaries
 from tests.engine.project import Project
 from tests.servers.running import stop_server
 
@@ -122,3 +124,43 @@ def test_a_refresh_before_does_the_same(
 
     assert superuser.everything(project) == before
     project.preview("--expect-no-changes")
+
+
+def test_an_administrator_without_superuser_repairs_the_same(scratch: Path) -> None:
+    """On another team's server, one `up` makes database and roles again, with their privileges."""
+    with (
+        trusting_binaries(scratch) as binaries,
+        throwaway(password="another team's", binaries=binaries) as made,  # noqa: S106 - a throwaway's
+    ):
+        server = Server(throwaway=made)
+        folder = scratch / f"removed-{os.urandom(4).hex()}"
+        folder.mkdir(mode=0o755)
+        stack = Stack(folder, database="shop")
+        stack.admin(server.make_admin("keeper"))
+        try:
+            stack.up()
+            _drop_and_repair(stack, server)
+        finally:
+            shutil.rmtree(folder)
+
+
+def _drop_and_repair(stack: Stack, server: Server) -> None:
+    roles = "SELECT rolname::text FROM pg_roles WHERE rolname LIKE 'shop%' ORDER BY 1"
+    before = server.run(roles)
+    may = "SELECT relacl::text FROM pg_class WHERE relname = 'clients'"
+    held = sorted(str(server.run(may, database="shop")[0][0]).strip("{}").split(","))
+
+    server.run(
+        "DROP OWNED BY shop_readonly", "DROP ROLE shop_readonly", "SELECT 1", database="shop"
+    )
+    stack.up()
+    assert server.run(roles) == before
+    assert sorted(str(server.run(may, database="shop")[0][0]).strip("{}").split(",")) == held
+
+    server.run("DROP DATABASE shop WITH (FORCE)", "SELECT 1")
+    assert "the database 'shop'" in stack.preview().text
+    stack.up()
+    assert stack.query("SELECT count(*) FROM clients") == [(0,)]
+    stack.preview("--expect-no-changes")
+    stack.destroy()
+    assert server.run(roles) == []
