@@ -27,8 +27,13 @@ _DEFAULT = re.compile(
 )
 _CATALOGS = f"""
 SELECT version_table, objects::text AS objects,
+       to_jsonb(catalogs) ->> 'unaccepted' AS unaccepted,  -- a column that not every ledger has
        parse_ident(version_table) AS place FROM {ledger.SCHEMA}.catalogs WHERE format = $1
 """  # noqa: S608 - a constant
+_FORGET = (
+    f"UPDATE {ledger.SCHEMA}.catalogs SET unaccepted = unaccepted - $2::text[]"  # noqa: S608 - a constant
+    " WHERE version_table = $1"
+)
 _KEEP = f"UPDATE {ledger.SCHEMA}.catalogs SET objects = $2::jsonb WHERE version_table = $1"  # noqa: S608 - a constant
 _ROUTINES = ("function", "procedure", "aggregate")
 _WORDS = {"aggregate": "FUNCTION", "domain": "TYPE"}
@@ -98,6 +103,13 @@ async def absorb(connection: Any, own: Own) -> int:
             objects = json.dumps(after, ensure_ascii=False)
             await connection.execute(_KEEP, row["version_table"], objects)
             number += len(changed)
+        # What was noted as drift by a run in between.
+        noted = [
+            name for name in json.loads(row["unaccepted"] or "{}") if own.made(name, now.get(name))
+        ]
+        if noted:
+            await connection.execute(_FORGET, row["version_table"], noted)
+            number += len(set(noted) - set(changed))
     return number
 
 

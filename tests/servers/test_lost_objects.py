@@ -285,6 +285,11 @@ def test_what_the_program_changed_itself_is_recorded(place: Place) -> None:
         "RESET ROLE",
         "INSERT INTO schema_ledger.catalogs (version_table, heads, format, objects)"
         " VALUES ('app.alembic_version', '{}', 1, '{}')",
+        # As a run has noted it that came before.
+        place.named(
+            "UPDATE schema_ledger.catalogs SET unaccepted = jsonb_build_object('grant app.kept to"
+            " {readers}', '{{}}'::jsonb, 'grant app.strange to {readers}', '{{}}'::jsonb)"
+        ),
         "SELECT 1",
     )
     own = Own(owner=place.owner, groups={place.readers: {"table": ["SELECT"]}}, logins=[])
@@ -298,4 +303,6 @@ def test_what_the_program_changed_itself_is_recorded(place: Place) -> None:
     assert place.named("default privileges in app on tables to {readers}") in objects
     assert place.named("grant app.strange to {readers}") not in objects
     assert "table app.kept" not in objects
+    noted = "SELECT array_agg(k) FROM schema_ledger.catalogs, jsonb_object_keys(unaccepted) k"
+    assert place.run(noted) == [([place.named("grant app.strange to {readers}")],)]
     assert number == len(objects)
