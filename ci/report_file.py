@@ -43,7 +43,7 @@ def read(path: Path) -> str:
     if path.parent.is_symlink():
         raise ReportFileError(f"{path.parent} is a link, which no folder of a report is")
     try:
-        # Neither waits for whoever writes into a pipe, nor follows a link out of the folder.
+        # Neither waits for the writer of a pipe, nor follows a link out of the folder.
         opened = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as exc:
         if path.is_symlink():

@@ -1,8 +1,8 @@
 """The first that a destroy deletes: it refuses where another database than the stack's answers.
 
-A destroy goes by the state alone: by its URL, whoever answers there by now. The engine deletes what
-depends on others before them, so that what depends on everything in the database is deleted first,
-and nothing else where that fails.
+A destroy goes by the state alone: by its URL, whatever answers there by now. The engine deletes
+what depends on others before them, so that what depends on everything in the database is deleted
+first, and nothing else where that fails.
 """
 
 from __future__ import annotations

@@ -140,7 +140,7 @@ ADD_UNACCEPTED = (
     "ALTER TABLE schema_ledger.catalogs"
     " ADD COLUMN IF NOT EXISTS unaccepted jsonb NOT NULL DEFAULT '{}'"
 )
-"""Its owner may: whoever made the ledger, as a rule."""
+"""Its owner may: the role that made the ledger, as a rule."""
 
 KEEPS_DRIFT = """
 SELECT EXISTS (
@@ -254,7 +254,7 @@ def record(
         key: The version table, as KEY gives it.
         heads: What it is the catalog of.
         catalog: As it is.
-        drift: What of it nobody has accepted; None where the ledger has no place for it.
+        drift: What of it is drift, not accepted; None where the ledger has no place for it.
     """
     objects = json.dumps(dict(catalog.objects), ensure_ascii=False)
     columns = {"heads": array(heads), "format": f"{catalog.format:d}", "objects": literal(objects)}
@@ -273,7 +273,7 @@ def recorded(*, unaccepted: bool) -> str:
     """Write the query for what `record` has kept, as JSON; no row where it has kept nothing.
 
     Args:
-        unaccepted: Whether the ledger has a place for what nobody has accepted.
+        unaccepted: Whether the ledger has a place for drift.
     """
     column = f", {UNACCEPTED}" if unaccepted else ""
     return (
@@ -284,7 +284,7 @@ def recorded(*, unaccepted: bool) -> str:
 
 
 def note(key: str, drift: Iterable[Drift]) -> str:
-    """Write the statement that keeps what nobody has accepted, beside the catalog of before."""
+    """Write the statement that keeps the drift, beside the catalog of before."""
     return (
         f"UPDATE schema_ledger.catalogs SET unaccepted = {_unaccepted(drift)}"  # noqa: S608 - quoted
         f" WHERE version_table = {literal(key)}"

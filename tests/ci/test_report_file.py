@@ -48,7 +48,7 @@ def test_our_own_reports_stay_as_they_are() -> None:
 
 
 def test_a_file_that_is_no_report_is_refused(tmp_path: Path) -> None:
-    """A link, a pipe that nobody writes to, a folder, a long file, bytes."""
+    """A link, a pipe without a writer, a folder, a long file, bytes."""
     secret = tmp_path / "secret"
     secret.write_text(f"{MARKER}\nsecret")
     (tmp_path / "link").symlink_to(secret)

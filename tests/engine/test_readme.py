@@ -94,7 +94,7 @@ def test_the_commands_work_in_their_order(checkout: Checkout) -> None:
 def test_secrets_that_are_set_beside_make_are_honoured(checkout: Checkout) -> None:
     """Pulumi then writes a salt of its own; `make`, plain commands and a new shell agree on it."""
     env = 'eval "$(.venv/bin/python -m toolchain env)"'
-    password = "chosen-by-somebody-1"  # noqa: S105 - of a server on loopback
+    password = "chosen-by-a-user-1"  # noqa: S105 - of a server on loopback
     set_it = f"pulumi config set --secret groundwork:appPassword {password}"
 
     text = _run(["make up", env, set_it, "make up"], checkout.folder, checkout.environment)
@@ -116,7 +116,7 @@ def test_the_commands_for_a_backend_of_ones_own(checkout: Checkout, tmp_path: Pa
     environment |= {
         "PULUMI_BACKEND_URL": (tmp_path / "state").as_uri(),
         "PULUMI_CONFIG_PASSPHRASE": "a passphrase",
-        "PULUMI_SKIP_CONFIRMATIONS": "true",  # nobody is there to say yes
+        "PULUMI_SKIP_CONFIRMATIONS": "true",  # there is no terminal to ask
     }
 
     text = _run(

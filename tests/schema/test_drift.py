@@ -81,7 +81,7 @@ def test_a_change_by_hand_stays_drift_after_the_next_revision(
     ],
 )
 def test_what_is_reverted_is_drift_no_more(stack: SchemaStack, kind: str, undone: str) -> None:
-    """Without a word to anybody, also after other revisions; the same change again is drift."""
+    """Without another step, also after other revisions; the same change again is drift."""
     statement, name = _BY_HAND[kind]
     _run(stack, statement)
     stack.add_fourth()

@@ -172,7 +172,7 @@ def test_a_destroy_stops_at_another_server_before_anything_else(
 
 
 def test_what_is_empty_may_be_another() -> None:
-    """A recreated server is made anew without a key."""
+    """A recreated server is made again without a key."""
     known, found = Identity(cluster="1", database="a"), Identity(cluster="2", database="a")
 
     refuse_other(known, found, holds="", kept="")

@@ -65,7 +65,7 @@ def test_a_shell_gets_what_make_uses(checkout: Path) -> None:
 def test_make_in_that_shell_is_make_in_any_other(
     checkout: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The checkout's own backend is nobody's choice, however it is written; another one is."""
+    """The checkout's own backend, however written, is no choice of the user; another one is."""
     assert not backend.is_chosen()
     for address in (_exported()["PULUMI_BACKEND_URL"], f"file://{checkout}/../.groundwork/backend"):
         monkeypatch.setenv("PULUMI_BACKEND_URL", address)
