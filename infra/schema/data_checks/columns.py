@@ -181,7 +181,7 @@ def retyped(fields: Mapping[str, Any], clause: Sentence) -> tuple[Cast, Mapping[
     length = (int(mods[0]) if mods else name in {"bpchar", "bit"}) if limited else 0
     tree = using if using is not None else {"ColumnRef": {"fields": [{"String": {"sval": column}}]}}
     cast = Cast(
-        says=f"has a {trees.written(column)} that {text} can't take",
+        says=f"has a value in {trees.written(column)} that {text} can't take",
         columns=tuple(dict.fromkeys((column, *reading.read_columns(tree)))),
         expression=expression,
         type=text,

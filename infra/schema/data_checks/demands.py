@@ -9,6 +9,7 @@ from infra.schema.data_checks import columns, reading
 from infra.schema.data_checks.conditions import (
     AnyRow,
     Bound,
+    Cast,
     Condition,
     Exclusion,
     ForeignKey,
@@ -20,6 +21,7 @@ from infra.schema.data_checks.conditions import (
 )
 from infra.schema.linting import trees
 from infra.schema.statements.sentence import Sentence
+from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -142,7 +144,8 @@ def _command(  # noqa: PLR0911 - one for each kind of command
             return [], {}
         relation.changed.pop(column, None)
         holds, found = columns.added(definition, clause)
-        relation.columns[column] = holds
+        type_ = trees.strings(definition.get("typeName", {}).get("names", []))
+        relation.columns[column] = "set" if state.type_made(trees.named(type_)) else holds
         parents = {
             place: state.resolved(to)
             for place, (_, each) in enumerate(trees.elements(definition.get("constraints")))
@@ -183,8 +186,9 @@ def _retyped(
     labels = state.labels(type_)
     if labels is not None:
         tree, text = columns.peeled(tree, cast.expression)
+        cast = replace(cast, expression=text, type="pg_catalog.text", length=0)
         found = Labels(
-            says=f"has a {trees.written(column)} that the new {cast.type} lacks",
+            says=f"has a value in {trees.written(column)} that the new {type_[1]} lacks",
             columns=cast.columns,
             expression=text,
             labels=labels,
@@ -192,9 +196,23 @@ def _retyped(
     used = [*reading.types_named(tree), *([] if labels is not None else [type_])]
     if any(map(state.type_made, used)):
         found = replace(found, blocked="an earlier statement of the plan makes a type that it uses")
-    null = relation.columns.get(column, "").startswith(_NULL)
-    after = f"{_NULL}::{cast.type}" if null else "set"
-    return [found], {column: after}
+    return [found], {column: _after_cast(relation, column, cast, made=bool(found.blocked))}
+
+
+def _after_cast(relation: Relation, column: str, cast: Cast, *, made: bool) -> str:
+    """Say what a column holds once it has another type: an expression on the live row, if it is."""
+    before = relation.columns.get(column, "")
+    if before.startswith(_NULL):
+        return f"{_NULL}::{cast.type}"
+    if made or relation.changed.keys() & {"*", *cast.columns}:
+        return "set"
+    live = before.removeprefix("was ") if before.startswith("was ") else column
+    if cast.columns == (column,) and cast.expression == identifier(column) and before != "set":
+        if not before.startswith("is "):
+            return f"is (t.{identifier(live)})::{cast.type}"
+    elif not relation.columns.keys() & {*cast.columns}:
+        return f"is ({cast.expression}\n)::{cast.type}"
+    return "set"
 
 
 def _attach(
@@ -280,7 +298,11 @@ def _demand(name: Name, condition: Condition, state: PlanState, *, only: bool) -
             alias=name[1],
             only=only,
             renamed=_columns(relation, "was "),
-            added=_columns(relation, "is "),
+            added=tuple(
+                (value, column)
+                for value, column in _columns(relation, "is ")
+                if column in settled.columns
+            ),
             hidden=frozenset(c for c, holds in relation.columns.items() if holds != "set"),
         )
     yield Demand(condition=settled, relation=shown, source=source, depends=depends)

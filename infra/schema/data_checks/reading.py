@@ -138,7 +138,8 @@ def foreign(fields: Mapping[str, Any], columns: tuple[str, ...], parent: Name | 
     """Read a foreign key of these columns; see `constraint` for `parent`."""
     to = trees.relation(fields.get("pktable")) or ("", "")
     return ForeignKey(
-        says=f"has a {', '.join(map(trees.written, columns))} that {trees.written(*to)} lacks",
+        says=f"has a value in {', '.join(map(trees.written, columns))}"
+        f" that {trees.written(*to)} lacks",
         columns=columns,
         parent=parent,
         parent_columns=trees.strings(fields.get("pk_attrs", [])),

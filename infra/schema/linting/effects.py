@@ -96,7 +96,7 @@ def _sequence(fields: Mapping[str, Any]) -> Effects:
 
 def _type(fields: Mapping[str, Any]) -> Effects:
     composite = trees.relation(fields.get("typevar"))
-    parts = trees.strings(fields.get("typeName") or fields.get("domainname") or [])
+    parts = trees.strings(fields.get("domainname") or fields.get("typeName") or [])
     return Effects(made=_some(composite, trees.named(parts) if parts else None))
 
 
