@@ -152,16 +152,31 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
     ]
     steps = environment_sql.attach(history, (*down, *up))
     prepared = session.preparing(history.prologue) if steps or stamp else ()
-    said = [f"env.py prepares the session of each revision: {'; '.join(prepared)}"]
     return Plan(
         steps=tuple(_covered(history, steps)),
         before=live.heads,
         after=present.heads,
         stamp=stamp,
         drift=drift,
-        notes=(*_notes(history, live, there, policy, drift), *(said if prepared else ())),
+        notes=(
+            *_notes(history, live, there, policy, drift),
+            *_environment(history, steps, prepared),
+        ),
         session=prepared,
     )
+
+
+def _environment(
+    history: History, steps: Iterable[Step], prepared: tuple[str, ...]
+) -> Iterable[str]:
+    """Say what env.py adds to the steps, and what an approval covers where no SQL is known."""
+    if prepared:
+        yield f"env.py prepares the session of each revision: {'; '.join(prepared)}"
+    if history.sources and any(step.script.live for step in steps):
+        yield (
+            f"approve covers all {len(history.sources)} files that a run through env.py can load,"
+            " as they are now"
+        )
 
 
 def _covered(history: History, steps: Iterable[Step]) -> Iterable[Step]:

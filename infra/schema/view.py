@@ -116,12 +116,13 @@ def _pending(step: Step, place: str) -> dict[str, Any]:
 
 def _environment(script: Script) -> str:
     """Say which statements are env.py's own."""
-    leading, trailing = script.leading, script.trailing
+    ends = (("first", script.leading), ("last", script.trailing))
     said = [
-        f"the first {leading}" if leading else "",
-        f"the last {trailing}" if trailing else "",
+        f"the {end} {f'{number} statements' if number > 1 else 'statement'}"
+        for end, number in ends
+        if number
     ]
-    return f"env.py itself sends {' and '.join(filter(None, said))}"
+    return f"env.py itself sends {' and '.join(said)}"
 
 
 def _locks(script: Script) -> str:

@@ -86,7 +86,7 @@ def test_a_table_that_env_py_drops_is_in_the_plan(tmp_path: Path, place: Place) 
     assert second.script.statements == ("CREATE TABLE two (id int)",)
     assert dropping.digest != harmless.digest
     assert f"    {_PURGE};" in view.text(dropping)
-    assert "env.py itself sends the first 1" in view.text(dropping)
+    assert "env.py itself sends the first statement" in view.text(dropping)
 
 
 def test_what_env_py_sends_runs_once_where_it_stands(tmp_path: Path, place: Place) -> None:
