@@ -38,6 +38,7 @@ _LOCKS = 6
 _BRIEF = 20
 _WHOLE = 60  # lines of SQL that a preview shows without leaving any out
 _SHOWN = 12  # lines of each revision, where there are more
+_REST = 3  # lines that are shown rather than counted
 _WIDTH = 300
 _SHORT = 12
 
@@ -177,7 +178,8 @@ def brief(plan: Plan) -> str:
 def _excerpt(statements: Sequence[str], *, whole: bool) -> list[str]:
     """Give the SQL of a revision, or its first lines and how many more there are."""
     lines = _lines(statements)
-    shown = lines if whole else lines[:_SHOWN]
+    few = len(lines) <= _SHOWN + _REST
+    shown = lines if whole or few else lines[:_SHOWN]
     cut = [line if len(line) <= _WIDTH else f"{line[: _WIDTH - 1]}…" for line in shown]
     more = len(lines) - len(shown)
     return cut + ([f"    ... and {more:,} more lines, which the report has"] if more else [])
