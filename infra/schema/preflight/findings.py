@@ -26,6 +26,7 @@ __all__ = ["look", "redacted"]
 
 _WIDTH = 100
 _NAMED = 50
+_GRANT = "GRANT pg_read_all_stats TO {}; shows its age and query from now on."
 _YEAR = 4  # digits
 _BEHIND = 1_000_000_000  # bytes of WAL that a slot keeps: from a minute of a busy server on
 _UNITS = ("bytes", "kB", "MB", "GB", "TB")
@@ -56,7 +57,7 @@ def look(
         return (Remark(rule="not-looked-ahead", revision="", message=why),)
     oldest = settings.seconds(options.long_transaction)
     return (
-        *_sessions(found["sessions"], needed, oldest),
+        *_sessions(found["sessions"], needed, oldest, live.role),
         *_slots(found["slots"]),
         *_space(found, needed),
         *_reached(found["reached"], needed),
@@ -82,7 +83,9 @@ def _secret(token: Token) -> bool:
     return token.kind == "text" or (token.kind == "number" and len(token.value) > _YEAR)
 
 
-def _sessions(found: list[dict[str, Any]], needed: Needs, oldest: float) -> Iterator[Remark]:
+def _sessions(
+    found: list[dict[str, Any]], needed: Needs, oldest: float, role: str
+) -> Iterator[Remark]:
     for each in found:
         dump = each["application"] in _DUMPS
         query = str(each["query"] or "").lstrip()
@@ -98,8 +101,8 @@ def _sessions(found: list[dict[str, Any]], needed: Needs, oldest: float) -> Iter
             rule="dump-or-vacuum-running" if dump or vacuum else "long-transaction",
             revision=_first(each["tables"], needed),
             message=f"{_who(each)} {_keeps(each)}{_what(each, query)}",
-            help="Wait for it, or ask whoever runs it: pg_stat_activity has the rest."
-            " pg_terminate_backend(pid) ends it.",
+            help="Wait for it, or ask whoever runs it; pg_terminate_backend(pid) ends it."
+            + ("" if each["seconds"] is not None else f" {_GRANT.format(trees.written(role))}"),
         )
 
 
