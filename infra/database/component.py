@@ -320,7 +320,9 @@ class Database(pulumi.ComponentResource):
         grants.on_schema("public-usage", PUBLIC, of_public, schema=self._schema, opts=opts)
         if found.creates:
             may = ["CREATE", "USAGE"]
-            grants.on_schema("owner-create-schema", roles.owner, may, schema=self._schema, opts=opts)
+            grants.on_schema(
+                "owner-create-schema", roles.owner, may, schema=self._schema, opts=opts
+            )
         groups = {"readwrite": READWRITE, "readonly": READONLY}
         for kind in groups:
             role = getattr(roles, kind)

@@ -104,7 +104,7 @@ def _once(  # noqa: PLR0913 - a plan, and on what it is rehearsed
         if limit.over:
             raise limit.late("while the throwaway server was made")
         if there is None or terms.url is None:
-            made = empty(server, history, limit)
+            made = empty(server, history, limit, terms.options.schema)
         else:
             made = remake(
                 server,

@@ -21,7 +21,7 @@ from infra.servers import Endpoint, ports, probe
 from infra.servers.errors import ClusterError
 from infra.servers.local import moving, trial, tuning
 from infra.servers.local.account import server_account
-from infra.servers.local.binaries import Binaries, locate
+from infra.servers.local.binaries import Binaries, locate, refuse_missing
 from infra.servers.local.cluster import FOLDER, SUPERUSER, Cluster
 from infra.servers.local.configuration import Configuration, written
 from infra.servers.local.contents import Contents, lost
@@ -64,6 +64,7 @@ def provision(settings: Settings) -> Endpoint:
     state = StackState.read()
     recorded = state.outputs(_TYPE, "server")
     data = moving.locate(settings, recorded, owner=_owner(), usual=default_data_dir)
+    _refuse_missing_extensions(settings, data)
     admin = Password("server-admin", version=settings.admin_password_version)
     server = EmbeddedServer(
         "server",
@@ -187,6 +188,18 @@ class EmbeddedServer(dynamic.Resource, module="groundwork", name="EmbeddedServer
 
 def _owner() -> str:
     return f"{pulumi.get_project()}/{pulumi.get_stack()}"
+
+
+def _refuse_missing_extensions(settings: Settings, data: Path) -> None:
+    """Refuse extensions that the programs lack; all that are taken have `vector`.
+
+    Raises:
+        BinariesError: With their names.
+    """
+    others = [each.name for each in settings.extensions if each.name != "vector"]
+    if others:
+        programs = locate(configured=settings.postgres_bin, account=server_account(data))
+        refuse_missing(programs, others)
 
 
 def default_data_dir(owner: str) -> Path:

@@ -17,7 +17,7 @@ import pytest
 from infra.servers import probe
 from infra.servers.errors import ClusterError
 from infra.servers.local.account import AccountError, server_account
-from infra.servers.local.binaries import Binaries, BinariesError, locate
+from infra.servers.local.binaries import Binaries, BinariesError, locate, refuse_missing
 from infra.servers.local.cluster import SUPERUSER, Cluster
 from infra.servers.local.configuration import Configuration
 from infra.servers.ports import HOST, find_free
@@ -338,6 +338,13 @@ def test_configured_programs_that_do_not_fit_are_refused(tmp_path: Path) -> None
         (tmp_path / name).chmod(0o755)
     with pytest.raises(BinariesError, match=r"is 15\.9, not 17"):
         locate(configured=str(tmp_path), account=account)
+
+
+def test_extensions_that_the_programs_lack_are_refused(binaries: Binaries) -> None:
+    """By their names, with the keys to set."""
+    refuse_missing(binaries, ["plpgsql", "vector"])
+    with pytest.raises(BinariesError, match=r"no extension 'no such'.*groundwork:extensions"):
+        refuse_missing(binaries, ["vector", "no such"])
 
 
 def test_the_probe_waits_for_a_late_server_and_gives_up_in_words() -> None:

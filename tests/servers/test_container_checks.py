@@ -127,6 +127,13 @@ def test_settings_that_postgresql_refuses_are_found_out(
         _try(docker_image, parameters=parameters)
 
 
+def test_extensions_that_the_image_lacks_are_found_out(docker_image: str) -> None:
+    """By their names; none at all are wanted of it where the stack asks for none."""
+    with pytest.raises(DockerError, match=r"no extension 'no such', 'nor this'.*:extensions"):
+        _try(docker_image, extensions=["vector", "no such", "nor this"])
+    _try(docker_image, extensions=[])
+
+
 def test_memory_that_is_too_little_is_found_out(docker_image: str) -> None:
     """The message counts what is needed."""
     with pytest.raises(DockerError, match=r"groundwork:memory is 200 MiB, and PostgreSQL needs"):

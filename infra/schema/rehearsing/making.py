@@ -61,12 +61,23 @@ async def surround(
     return server, notes
 
 
-async def plain(server: Throwaway, history: History) -> str:
-    """Make an empty database with pgvector; gives its name."""
+async def plain(server: Throwaway, history: History, schema: str = "") -> str:
+    """Make an empty database with pgvector; gives its name.
+
+    Args:
+        server: Where.
+        history: The files.
+        schema: That migrations work in; empty takes `public`.
+    """
     await run(server, "postgres", [f"CREATE DATABASE {identifier(_EMPTY)} TEMPLATE template0"])
     statements = []
     if history.version_schema:
         statements.append(f"CREATE SCHEMA IF NOT EXISTS {identifier(history.version_schema)}")
+    if schema:
+        statements += [
+            f"CREATE SCHEMA IF NOT EXISTS {identifier(schema)}",
+            f"ALTER DATABASE {identifier(_EMPTY)} SET search_path = {identifier(schema)}, public",
+        ]
     # Unless a revision makes it: then as its own, or it would stumble over one that is there.
     every = (text for revision in history.revisions for text in revision.upgrade.statements)
     if not any(_EXTENSION.search(text) for text in every):

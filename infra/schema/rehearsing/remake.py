@@ -170,15 +170,19 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
     return replace(made, generated=made_up.rows, notes=tuple(dict.fromkeys(notes)))
 
 
-def empty(server: Throwaway, history: History, limit: Limit | None = None) -> Remade:
+def empty(
+    server: Throwaway, history: History, limit: Limit | None = None, schema: str = ""
+) -> Remade:
     """Make a database with nothing in it but pgvector, where there is no live one yet.
 
     Args:
         server: A throwaway server.
         history: The files, for the schema of their version table.
         limit: How long it may take; None for any time.
+        schema: That migrations work in; empty takes `public`.
     """
-    name = (limit or Limit("")).run(making.plain(server, history), "while the database was made")
+    work = making.plain(server, history, schema)
+    name = (limit or Limit("")).run(work, "while the database was made")
     url = server.url(user=server.user, database=name)
     return Remade(url=url, admin=url, base="nothing")
 

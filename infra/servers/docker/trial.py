@@ -25,7 +25,9 @@ __all__ = ["DATA", "OLDEST", "ContainerTrial", "ContainerTrialProvider"]
 # The place of the data in every image, whatever its own is.
 DATA = "/var/lib/postgresql/data"
 OLDEST = 17
-_TRIED = ("image_id", "volume", "parameters", "memory", "shm_size")
+_TRIED = ("image_id", "volume", "parameters", "memory", "shm_size", "extensions")
+# What a state says of a stack that asks for no other.
+_USUAL = ["vector"]
 _SECONDS = 60.0
 _MIB = 1024 * 1024
 _PROCESSES_MIB = 64  # for the processes themselves, of a server that does little
@@ -41,9 +43,10 @@ version=$(postgres --version)
 echo "version=$version"
 [ ! -e "$PGDATA/PG_VERSION" ] || echo "data=$(cat "$PGDATA/PG_VERSION")"
 for folder in /usr/share/postgresql/*/extension /usr/local/share/postgresql/extension; do
-    if [ -e "$folder/plpgsql.control" ] && [ ! -e "$folder/vector.control" ]; then
-        echo "vector=missing"
-    fi
+    [ -e "$folder/plpgsql.control" ] || continue
+    printf '%s' "$EXTENSIONS" | while IFS= read -r name; do
+        [ -e "$folder/$name.control" ] || echo "lacks $name="
+    done
 done
 trial=/tmp/trial
 mkdir -m 0700 "$trial" "$trial/global"
@@ -91,6 +94,9 @@ class ContainerTrial(dynamic.Resource, module="groundwork", name="ContainerTrial
             "memory": settings.memory,
             "shm_size": amounts.shared(settings.parameters, chosen=settings.shm_size),
         }
+        extensions = [each.name for each in settings.extensions]
+        if extensions != _USUAL:
+            inputs["extensions"] = extensions
         super().__init__(ContainerTrialProvider(), name, inputs, opts)
 
 
@@ -104,13 +110,14 @@ class ContainerTrialProvider(Provider):
             DockerError: The image, the volume and the settings don't go together.
         """
         host = engine.connect(news["docker_host"])
-        if host is not None and any(olds.get(key) != news[key] for key in _TRIED):
+        if host is not None and any(olds.get(key) != news.get(key) for key in _TRIED):
             _try(host, news)
         return dynamic.CheckResult(news, [])
 
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """Compare the inputs."""
-        same = known(news) and all(olds.get(key) == news[key] for key in news)
+        keys = {*news, "extensions"}
+        same = known(news) and all(olds.get(key) == news.get(key) for key in keys)
         return dynamic.DiffResult(changes=not same)
 
     def create(self, props: dict[str, Any]) -> dynamic.CreateResult:
@@ -148,13 +155,14 @@ def _try(host: Docker, wanted: Mapping[str, Any]) -> None:
 
 
 def _description(image: str, volume: str, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    names = "".join(f"{name}\n" for name in wanted.get("extensions", _USUAL))
     settings = [word for pair in wanted["parameters"].items() for word in ("-c", "=".join(pair))]
     return {
         "Image": image,
         "User": "0",
         "Entrypoint": ["sh", "-c", _SCRIPT, "trial"],
         "Cmd": settings,
-        "Env": [f"PGDATA={DATA}"],
+        "Env": [f"PGDATA={DATA}", f"EXTENSIONS={names}"],
         "NetworkDisabled": True,
         "HostConfig": {
             "ReadonlyRootfs": True,
@@ -181,8 +189,13 @@ def _image_mistake(image: str, said: Mapping[str, str]) -> str:
         return f"The image {image} has no PostgreSQL. {advice}"
     if major(said) < OLDEST:
         return f"The image {image} has PostgreSQL {major(said)}, and {OLDEST} is wanted. {advice}"
-    if said.get("vector") == "missing":
-        return f"The image {image} has no extension 'vector'. {advice}"
+    lacking = [key.removeprefix("lacks ") for key in said if key.startswith("lacks ")]
+    if lacking:
+        names = ", ".join(map(repr, lacking))
+        return (
+            f"The image {image} has no extension {names}. {advice} Or take it out of"
+            f" {spelled('extensions')}."
+        )
     return ""
 
 

