@@ -234,6 +234,8 @@ class EmbeddedProvider(Provider):
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
         """Keep of what the state says of the server what will be so after an update, too."""
         unsure: tuple[str, ...] = ()
+        if not olds and news.get("cluster") is None:
+            _tell_of_takeover(news)
         if news.get("cluster") is None or _is_gone(news):
             unsure = _LASTING
         elif olds and olds.get("requested_bin_dir") != news["requested_bin_dir"]:
@@ -257,8 +259,9 @@ class EmbeddedProvider(Provider):
         here = olds | {"data_dir": news["data_dir"]}
         with Row(news["urn"]) as row:
             if news["data_dir"] != olds["data_dir"]:
-                places = (_cluster(each, also=news) for each in (olds, here))
-                moving.refuse_unless_moved(*places, identifier=olds["cluster"])
+                former = _cluster(olds, also=news)
+                place = replace(former, data=Path(news["data_dir"]))
+                moving.refuse_unless_moved(former, place, identifier=olds["cluster"])
                 row.say(f"the data directory was moved from {olds['data_dir']}")
             cluster = _cluster(here, also=news)
             if cluster.identifier() != olds["cluster"]:
@@ -380,6 +383,17 @@ def _is_gone(news: dict[str, Any]) -> bool:
         cluster = _cluster({**news, "owner": mark.owner})
         return cluster.identifier() != str(news["cluster"])
     return False
+
+
+def _tell_of_takeover(news: dict[str, Any]) -> None:
+    """Say that a new server will be one that is there, as of a stack that has lost its state."""
+    if not known(news["data_dir"]) or _cluster({**news, "claim": ""}).peek() is None:
+        return
+    with Row(news["urn"]) as row:
+        row.say(
+            f"the cluster in {news['data_dir']} is of a stack of this name: it is taken over with"
+            " all that is in it, and its superuser and roles get new passwords"
+        )
 
 
 def _refuse_replacement(cluster: Cluster, props: dict[str, Any]) -> None:

@@ -193,6 +193,7 @@ def test_a_stack_that_lost_its_state_takes_everything_over(whole: Project) -> No
     whole.forget()
     whole.configure(retain="true")
 
+    assert "is of a stack of this name: it is taken over" in whole.preview().text
     steps = whole.steps()
     assert steps["server"] == "create"
     assert {steps["db-database"], steps["db-role-app"]} <= {"import", "update"}

@@ -140,6 +140,11 @@ def test_a_changed_folder_is_refused_with_commands_that_move_it(
 ) -> None:
     """Preview and `up` refuse alike; the commands as printed move it, and nothing else changes."""
     data, pid = _data(project), _pid(project)
+    if os.geteuid() == 0:  # who runs the server as another user
+        closed = scratch / f"closed-{os.urandom(4).hex()}"
+        closed.mkdir(mode=0o700)
+        project.configure(dataDir=str(closed / "deeper" / "data"))
+        assert "may not enter" in project.preview(check=False).text
     new = scratch / f"der Ort's {os.urandom(4).hex()}" / "dätä"
     project.configure(dataDir=str(new))
 

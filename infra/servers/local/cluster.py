@@ -381,12 +381,13 @@ class Cluster:
             raise self._denied(exc) from exc
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-            self._refuse_unreachable(parent)
+            self.refuse_unreachable(parent)
             yield
         finally:
             os.close(descriptor)
 
-    def _refuse_unreachable(self, parent: Path) -> None:
+    def refuse_unreachable(self, parent: Path) -> None:
+        """Raise a `ClusterError` where the server's account may not enter a folder."""
         if not self.account.can_enter(parent):
             msg = (
                 f"The server runs as the user '{self.account.name}', who may not enter {parent}. "

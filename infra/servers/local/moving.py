@@ -81,7 +81,13 @@ def refuse_unless_moved(here: Cluster, there: Cluster, *, identifier: str) -> No
     if moved and left:
         raise ClusterError(_copied(here, there))
     if left:
+        there.refuse_unreachable(_nearest(there.data.parent))
         raise ClusterError(_instructions(here, there))
+
+
+def _nearest(folder: Path) -> Path:
+    """Give the folder, or the one above it that is there already."""
+    return next(each for each in (folder, *folder.parents) if each.is_dir())
 
 
 def _holds_cluster(folder: Path) -> bool:
