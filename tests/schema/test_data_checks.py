@@ -30,6 +30,7 @@ CREATE TABLE tasks (id bigint PRIMARY KEY, client_id bigint, due_at timestamptz,
     amount numeric, "from" date, "Odd ""name" text);
 INSERT INTO tasks (id, client_id, state, amount)
     SELECT g, g, CASE WHEN g % 2 = 0 THEN 'open' ELSE 'done' END, g FROM generate_series(1, 2000) g;
+CREATE INDEX by_state ON tasks (state);
 CREATE TABLE nothing (id bigint, due_at date);
 ANALYZE clients, tasks, nothing;
 """
@@ -167,6 +168,8 @@ def test_what_no_row_violates_is_said(place: Place, sql: str) -> None:
         "ALTER TABLE tasks ALTER state TYPE varchar",
         "CREATE VIEW v AS SELECT * FROM tasks; ALTER VIEW v RENAME TO w",
         "ALTER TABLE tasks ADD COLUMN IF NOT EXISTS due_at date NOT NULL",
+        "CREATE UNIQUE INDEX IF NOT EXISTS by_state ON tasks (state)",
+        "ALTER TABLE IF EXISTS nowhere ALTER due_at SET NOT NULL",
     ],
 )
 def test_what_depends_on_no_row_is_no_question(place: Place, sql: str) -> None:

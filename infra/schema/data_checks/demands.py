@@ -247,9 +247,13 @@ def _beside(
 def _index(fields: Mapping[str, Any], sql: str, state: PlanState) -> Iterator[Demand]:
     name = trees.relation(fields.get("relation"))
     condition = reading.index(fields, sql)
-    if name is not None and condition is not None:
-        only = not fields.get("relation", {}).get("inh")
-        yield from _demand(state.resolved(name), condition, state, only=only)
+    if name is None or condition is None:
+        return
+    table = state.resolved(name)
+    if fields.get("if_not_exists") and state.has_index(table, str(fields.get("idxname", ""))):
+        return
+    only = not fields.get("relation", {}).get("inh")
+    yield from _demand(table, condition, state, only=only)
 
 
 def _domain(fields: Mapping[str, Any], sql: str, state: PlanState) -> Iterator[Demand]:

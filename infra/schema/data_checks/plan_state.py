@@ -128,6 +128,10 @@ class PlanState:
         live = relation.live
         return live is not None and f"column {trees.written(*live, column)}" in self._objects
 
+    def has_index(self, table: Name, index: str) -> bool:
+        """Tell whether the database has an index of that name beside a table."""
+        return f"index {trees.written(table[0], index)}" in self._objects
+
     def type_made(self, name: Name) -> bool:
         """Tell whether the plan makes a type of that name."""
         return self._type(name) is not None
