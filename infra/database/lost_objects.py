@@ -205,19 +205,22 @@ async def _differs(connection: Any, each: Object) -> bool:
     schema, role = each.get("schema") or "", each["role"]
     if each["kind"] == "DefaultPrivileges":
         letters = _LETTERS[each["objectType"]]
-        held = await connection.fetchval(_BY_DEFAULT + _HELD, role, each["owner"], schema, *letters)
-        owners = await connection.fetch(_ROLES, [each["owner"]])
+        question: tuple[str, ...] = (_BY_DEFAULT + _HELD, role, each["owner"], schema, *letters)
     elif each["objectType"] == "database":
-        held = await connection.fetchval(_ON_DATABASE + _HELD, role, each["database"])
-        owners = await connection.fetch(_DATABASES, [each["database"]])
+        question = (_ON_DATABASE + _HELD, role, each["database"])
     else:
-        held = await connection.fetchval(_ON_SCHEMA + _HELD, role, schema)
-        owners = [True]
-    if schema and not await connection.fetch(_SCHEMAS, [schema]):
+        question = (_ON_SCHEMA + _HELD, role, schema)
+    held = await connection.fetchval(*question)
+    if set(held or ()) == set(each.get("privileges") or ()):
         return False
-    if not owners or (role != PUBLIC and not await connection.fetch(_ROLES, [role])):
-        return False
-    return set(held or ()) != set(each["privileges"] or ())
+    needed = [(_ROLES, role)] if role != PUBLIC else []
+    if each["kind"] == "DefaultPrivileges":
+        needed.append((_ROLES, each["owner"]))
+    if schema:
+        needed.append((_SCHEMAS, schema))
+    elif each["kind"] == "Grant":
+        needed.append((_DATABASES, each["database"]))
+    return all([await connection.fetch(query, [name]) for query, name in needed])
 
 
 def _title(each: Object) -> str:
@@ -237,7 +240,7 @@ async def _on_identities(
     """Write GRANTs on sequences of identity columns, which no catalog of the ledger lists."""
     statements = []
     for each in _kind(objects, "DefaultPrivileges"):
-        if each["objectType"] == "sequence" and each["role"] in roles and each["privileges"]:
+        if each["objectType"] == "sequence" and each["role"] in roles and each.get("privileges"):
             privileges, role = ", ".join(each["privileges"]), identifier(each["role"])
             places = await connection.fetch(_IDENTITIES, each["owner"], each.get("schema") or "")
             statements += [
@@ -358,6 +361,6 @@ async def _grant(connection: Any, each: Object) -> None:
     if each["role"] == PUBLIC:
         role = "PUBLIC"
     statements = [f"{before}REVOKE ALL ON {place} FROM {role}"]
-    if each["privileges"]:
+    if each.get("privileges"):
         statements.append(f"{before}GRANT {', '.join(each['privileges'])} ON {place} TO {role}")
     await administrator.execute(connection, statements, doing="putting privileges right")

@@ -64,6 +64,20 @@ def test_each_resource_is_replaced_without_a_trace(project: Project) -> None:
     project.preview("--expect-no-changes")
 
 
+def test_what_is_tainted_together_is_made_again_together(project: Project) -> None:
+    """Privileges, settings, memberships, passwords and the node in one `up`."""
+    before, passwords = superuser.everything(project), project.secrets()
+    tainted = [urn for urn in _replaceable(project) if not any(f"{k}::" in urn for k in _REFUSED)]
+    for urn in tainted:
+        project.pulumi("state", "taint", urn, "--yes")
+
+    project.up()
+
+    assert superuser.everything(project) == before
+    assert project.secrets() == passwords
+    project.preview("--expect-no-changes")
+
+
 def test_another_name_is_refused_before_anything_runs(project: Project) -> None:
     """By comparison with the state, in a preview and in an `up` without one."""
     before = superuser.everything(project)
