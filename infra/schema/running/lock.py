@@ -34,10 +34,13 @@ locktype = 'advisory' AND granted AND objsubid = 2
 # A mode that conflicts with itself and with no reading or writing of rows.
 _MODE = "SHARE UPDATE EXCLUSIVE"
 _TABLE = "schema_ledger.catalogs"
+# From the catalog, so that no right on the ledger is needed to ask.
 _PASSED = """
 locktype = 'relation' AND granted AND mode = 'ShareUpdateExclusiveLock'
     AND database = (SELECT oid FROM pg_catalog.pg_database WHERE datname = current_database())
-    AND relation = pg_catalog.to_regclass('schema_ledger.catalogs')
+    AND relation = (SELECT c.oid FROM pg_catalog.pg_class c
+                    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+                    WHERE n.nspname = 'schema_ledger' AND c.relname = 'catalogs')
 """
 _BY = "SELECT pid FROM pg_catalog.pg_locks WHERE {held}"
 # Whoever may become the owner of the schema or of the database may migrate, and so may who may
@@ -48,10 +51,12 @@ SELECT a.pid, a.usename AS role, a.application_name AS application, host(a.clien
        coalesce(r.rolsuper OR pg_has_role(r.oid, d.datdba, 'MEMBER')
            OR pg_has_role(r.oid, n.nspowner, 'MEMBER')
            OR has_schema_privilege(r.oid, n.oid, 'CREATE')
-           OR has_table_privilege(r.oid, pg_catalog.to_regclass($2), 'INSERT'), false) AS migrates
+           OR has_table_privilege(r.oid, e.oid, 'INSERT'), false) AS migrates
 FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
 JOIN pg_catalog.pg_database d ON d.datname = current_database()
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1
+LEFT JOIN pg_catalog.pg_namespace l ON l.nspname = 'schema_ledger'
+LEFT JOIN pg_catalog.pg_class e ON e.relnamespace = l.oid AND e.relname = 'events'
 WHERE a.pid IN (SELECT pid FROM pg_catalog.pg_locks WHERE {held}) AND a.pid <> pg_backend_pid()
     AND a.backend_type = 'client backend'
 """
@@ -236,7 +241,7 @@ class Lock:
     async def _holder(self, held: str) -> _Holder | None:
         """Word who else holds a lock; None where nobody does any more."""
         sql = _HOLDER.format(held=held)
-        row = await self._connection.fetchrow(sql, self._schema, "schema_ledger.events")
+        row = await self._connection.fetchrow(sql, self._schema)
         if row is None:
             return None
         # Of another role's session little is shown to one without pg_read_all_stats.
