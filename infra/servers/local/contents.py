@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pulumi
 from pulumi import dynamic
 
+from infra import declarations
 from infra.dynamic import Provider, known
 from infra.servers import Found
 from infra.servers.local.account import server_account
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["Contents", "ContentsProvider", "lost"]
 
 _INPUTS = ("data_dir", "owner", "roles", "database", "cluster", "port", "password")
+_KIND = "contents of a data directory"
 _ROLE = "postgresql:index/role:Role"
 _DATABASE = "postgresql:index/database:Database"
 
@@ -87,6 +89,12 @@ class Contents(dynamic.Resource, module="groundwork", name="Contents"):
 class ContentsProvider(Provider):
     """Keeps the note as true as the state."""
 
+    def check(self, _olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
+        """Take the inputs as they are."""
+        if known(news["data_dir"]):
+            declarations.note(_KIND, news["data_dir"])
+        return dynamic.CheckResult(news, [])
+
     def diff(self, _id: str, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.DiffResult:
         """Write the note again where something else is inside, or where it is gone."""
         given = [news[key] for key in _INPUTS]
@@ -120,7 +128,9 @@ class ContentsProvider(Provider):
         return dynamic.ReadResult(id_, found, found)
 
     def delete(self, _id: str, props: dict[str, Any]) -> None:
-        """Note that nothing is inside."""
+        """Note that nothing is inside; where it is replaced, the new note says what is."""
+        if declarations.declared(_KIND, props["data_dir"]):
+            return
         cluster = _cluster(props)
         if cluster.identifier() == props["cluster"]:
             cluster.note(replace(cluster.mark, roles=(), database=""))
