@@ -232,10 +232,18 @@ class EmbeddedProvider(Provider):
     """Brings a cluster of this machine to what the inputs say."""
 
     def check(self, olds: dict[str, Any], news: dict[str, Any]) -> dynamic.CheckResult:
-        """Keep of what the state says of the server what will be so after an update, too."""
+        """Keep of what the state says of the server what will be so after an update, too.
+
+        Raises:
+            ClusterError: The engine is to replace a server that is there.
+        """
         unsure: tuple[str, ...] = ()
         if not olds and news.get("cluster") is None:
             _tell_of_takeover(news)
+        elif not olds and not _is_gone(
+            news
+        ):  # of a resource in the state, it gives none to replace
+            _refuse_replacement(_cluster({**news, "owner": Mark.read(_place(news)).owner}), news)
         if news.get("cluster") is None or _is_gone(news):
             unsure = _LASTING
         elif olds and olds.get("requested_bin_dir") != news["requested_bin_dir"]:
@@ -394,6 +402,10 @@ def _tell_of_takeover(news: dict[str, Any]) -> None:
             f"the cluster in {news['data_dir']} is of a stack of this name: it is taken over with"
             " all that is in it, and its superuser and roles get new passwords"
         )
+
+
+def _place(props: dict[str, Any]) -> Path:
+    return Path(props["data_dir"])
 
 
 def _refuse_replacement(cluster: Cluster, props: dict[str, Any]) -> None:

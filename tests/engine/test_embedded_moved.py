@@ -192,10 +192,15 @@ def test_a_server_is_not_replaced_while_it_is_there(project: Project) -> None:
     pid = _pid(project)
     (urn,) = [each["urn"] for each in project.resources() if each["urn"].endswith("::server")]
 
-    refused = project.up("--replace", urn, check=False)
-
-    assert refused.status != 0
-    assert "would have to lose what is in it" in refused.text
+    for refused in (
+        project.preview("--replace", urn, check=False),
+        project.up("--replace", urn, check=False),
+    ):
+        assert refused.status != 0
+        assert "would have to lose what is in it" in refused.text
+    project.pulumi("state", "taint", urn, "--yes")
+    assert "pulumi state untaint" in project.preview(check=False).text
+    project.pulumi("state", "untaint", urn, "--yes")
     assert _pid(project) == pid
     _unchanged(project)
 
