@@ -83,8 +83,8 @@ def _compile(folder: Path, variable: str) -> dict[str, Any]:
     folders = _folders(scripts, root)
     covered = _loadable(history, folders, read, root)
     covered = [path for path in covered if path not in watch.written - watch.files]
-    named = {sources.name_below(path, root): path for path in covered}
-    sums = {name: sources.checksum(Path(path)) for name, path in named.items() if name}
+    entries = (sources.entry(Path(path), root) for path in covered)
+    sums = {name: found for name, found in entries if name}
     return {
         "history": replace(history, digest=_digest(read, root), sources=sums).dump(),
         "files": sorted({*read, *covered}),

@@ -224,6 +224,26 @@ def test_an_approved_online_revision_runs(tmp_path: Path, place: Place) -> None:
     assert way.run().applied == ("aaaa",)
 
 
+def test_modules_elsewhere_are_covered_by_what_they_hold(
+    tmp_path_factory: pytest.TempPathFactory, place: Place
+) -> None:
+    """A package that lies far from the project has many files of one name."""
+    shared = tmp_path_factory.mktemp("shared") / "deep"
+    for folder, text in (("kit", "from kit import more\n"), ("kit/more", "number = 1\n")):
+        (shared / folder).mkdir(parents=True)
+        (shared / folder / "__init__.py").write_text(text)
+    project = bare(tmp_path_factory.mktemp("project"), ini=f"prepend_sys_path = {shared}")
+    project.revision("aaaa", None, _ONLINE.format("one") + "\nimport kit", head="import kit")
+    approved = _made(project, place)
+    way = Way(project.root, place)
+    way.terms["approved"] = True
+    assert way.run().applied == ("aaaa",)
+
+    way.run("base", downgrade="allow")
+    (shared / "kit" / "more" / "__init__.py").write_text("number = 2\n")
+    assert _made(project, place).digest != approved.digest
+
+
 def test_a_file_that_an_approval_does_not_know_is_not_loaded(tmp_path: Path, place: Place) -> None:
     """Its name is made up while the revision runs, so that no preview could know it."""
     project = _helped(tmp_path)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Watch",
     "checksum",
+    "entry",
     "environment_stamp",
     "file_stamp",
     "ignore_bytecode",
@@ -95,6 +96,19 @@ def name_below(path: str, root: str) -> str:
     name = Path(os.path.relpath(path, root)).as_posix() if near else Path(path).name
     hidden = any(part.startswith(".") and part != ".." for part in name.split("/"))
     return "" if hidden else name
+
+
+def entry(path: Path, root: str) -> tuple[str, str]:
+    """Give the name and the sha256 of a file; "" for both where it is a machine's own.
+
+    Elsewhere there are many of one name (`__init__.py`): they are told apart by what they hold.
+    """
+    name = name_below(str(path), root)
+    if not name:
+        return "", ""
+    found = checksum(path)
+    near = path.is_relative_to(Path(root).parent)
+    return (name if near else f"{name} {found}"), found
 
 
 def checksum(path: Path) -> str:

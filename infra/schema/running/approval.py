@@ -12,7 +12,7 @@ import asyncpg
 from alembic.util import CommandError
 from sqlalchemy import Engine, event
 
-from infra.schema.rendering.sources import checksum, is_project, name_below
+from infra.schema.rendering.sources import entry, is_project
 from infra.schema.running.records import OURS
 from infra.schema.statements import losses, session
 from infra.schema.statements.lexer import UnfinishedError, split
@@ -86,8 +86,10 @@ class Files:
     def _objection(self, path: Path) -> str:
         if not is_project(str(path), self._root):
             return ""
-        name = name_below(str(path), self._root)
-        if not name or not path.is_file() or self._approved.get(name) == checksum(path):
+        if not path.is_file():
+            return ""
+        name, found = entry(path, self._root)
+        if not name or self._approved.get(name) == found:
             return ""
         what = "has changed since" if name in self._approved else "was not known to"
         return (
