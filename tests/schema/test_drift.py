@@ -301,6 +301,30 @@ def test_partitions_come_and_go_without_drift(partitioned: SchemaStack) -> None:
     assert partitioned.is_settled()
 
 
+def test_a_table_that_a_revision_made_may_become_a_partition(partitioned: SchemaStack) -> None:
+    """Its key, its columns and its index are the partitioned table's from then on, and back."""
+    partitioned.add(
+        "eee5",
+        "ddd4",
+        """
+        op.execute('ALTER TABLE ev ADD PRIMARY KEY (id, at)')
+        op.execute('CREATE TABLE old (id bigint, at date, kind text, PRIMARY KEY (id, at))')
+        op.execute('CREATE INDEX old_kind ON old (kind)')
+        """,
+    )
+    partitioned.up()
+
+    _run(
+        partitioned,
+        "ALTER TABLE ev ATTACH PARTITION old FOR VALUES FROM ('2020-01-01') TO ('2021-01-01')",
+    )
+    assert partitioned.is_settled()
+    partitioned.add("fff6", "eee5", "op.execute('SELECT 1')")
+    partitioned.up()
+    _run(partitioned, "ALTER TABLE ev DETACH PARTITION old")
+    assert partitioned.is_settled()
+
+
 def test_a_change_of_a_partition_is_drift_all_the_same(partitioned: SchemaStack) -> None:
     """And so is the partitioned table itself."""
     _run(
