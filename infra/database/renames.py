@@ -21,6 +21,7 @@ __all__ = ["RenameError", "refuse"]
 
 _ROLE = "postgresql:index/role:Role"
 _SCHEMA = "postgresql:index/schema:Schema"
+_GRANT = "postgresql:index/grant:Grant"
 _DATABASE = "postgresql:index/database:Database"
 
 
@@ -90,6 +91,10 @@ def _changed_schemas(state: StackState, name: str, settings: Settings) -> Iterat
         ("ext", "extensionSchema", of_extensions),
     ):
         former = _former(state, _SCHEMA, f"{name}-schema-{kind}")
+        if kind == "app":
+            # `public` and an adopted schema are no resources; what PUBLIC may do there is one.
+            grant = state.outputs(_GRANT, f"{name}-grant-public-usage")
+            former = former or str(grant.get("schema") or "")
         if former and former not in wanted:
             said = f"the schema is {former!r}, and {spelled(key)} says {wanted[0]!r}"
             yield said, _set(key, former)

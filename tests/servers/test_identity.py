@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote, urlsplit
 
@@ -12,6 +12,7 @@ import pytest
 
 from infra.database.identity import DatabaseIdentityProvider
 from infra.identity import NO_LEDGER, Identity, WrongDatabaseError, refuse_other
+from infra.roles import role_names
 from infra.schema import ledger
 from infra.servers.existing import ExistingProvider
 from infra.servers.remote.facts import Database, Facts, Role, Wanted
@@ -244,3 +245,21 @@ def test_a_destroy_goes_by_the_ledger_where_the_cluster_may_not_be_asked_for(
     provider.delete("identity", state)
     with pytest.raises(WrongDatabaseError, match=state["known"]):
         provider.delete("identity", {**state, "database": names[1]})
+
+
+def test_what_an_earlier_version_adopted_stays_in_its_shape() -> None:
+    """Only what is adopted from now on is left untouched, and remembered as such."""
+    before = _before(adopted=["role books_owner", "database books"])
+    before.pop("untouched", None)
+
+    names = {kind: name for kind, name in asdict(role_names("books")).items() if name}
+    wanted = Wanted(roles=names, database="books").dump()
+    news = _inputs(_seen("1"), adopt=True, wanted=wanted)
+
+    kept = _check(before, news)
+    new = _check({}, news)
+    again = _check({**_inputs(_seen("1")), **new}, news)
+
+    assert (kept["adopted"], kept["untouched"]) == (["database books", "role books_owner"], [])
+    assert new["untouched"] == ["database books", "role books_owner"]
+    assert again["untouched"] == new["untouched"]

@@ -95,6 +95,19 @@ def test_another_schema_is_refused(
     renames.refuse("db", project.parse(**dict.fromkeys(keys, "made")))
 
 
+def test_another_schema_than_an_adopted_one_is_refused(
+    project: SettingsProject, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`public` is no resource of its own; the grant on it says which schema it was."""
+    kind = "postgresql:index/grant:Grant"
+    urn = f"urn:pulumi:dev::shop::{kind}::db-grant-public-usage"
+    found = {urn: {"type": kind, "outputs": {"schema": "public"}}}
+    monkeypatch.setattr(StackState, "read", lambda: StackState(resources=found))
+
+    assert "pulumi config set groundwork:schema public" in _refused(project, schema="app")
+    renames.refuse("db", project.parse(schema="public"))
+
+
 def test_a_new_database_with_a_quote_is_refused(
     project: SettingsProject, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -99,3 +99,34 @@ def test_the_admin_of_an_existing_server_is_none_of_the_roles(project: SettingsP
     mistake = project.mistake(target="existing", adminUrl=url, appRole="My admin")
     assert mistake == "groundwork:appRole: 'My admin' is the admin of groundwork:adminUrl"
     assert project.parse(target="existing", adminUrl=url, appRole="postgres")
+
+
+@pytest.mark.parametrize("key", ["schema", "extensionSchema"])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("", "is empty"),
+        ("é" * 32, "64 bytes"),
+        ("a\0b", "NUL"),
+        ("pg_shop", "a meaning of its own"),
+        ("information_schema", "a meaning of its own"),
+        ("$user", "a meaning of its own"),
+        ("schema_ledger", "a meaning of its own"),
+    ],
+)
+def test_a_schema_that_can_not_be_one_is_refused(
+    project: SettingsProject, key: str, name: str, said: str
+) -> None:
+    """Empty, over 63 bytes, PostgreSQL's own, or the ledger's."""
+    mistake = project.mistake(**{key: name})
+
+    assert mistake.startswith(f"groundwork:{key}: ")
+    assert said in mistake
+
+
+@pytest.mark.parametrize("name", ["public", 'My "Schema"; --', "büro 📚", "a,b c\\d"])
+def test_an_odd_schema_is_taken_as_it_is(project: SettingsProject, name: str) -> None:
+    """The node knows it, too: that is where its tables are looked for."""
+    settings = project.parse(schema=name)
+
+    assert (settings.app_schema, settings.schema.schema) == (name, name)
