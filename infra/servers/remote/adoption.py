@@ -104,8 +104,8 @@ def _unfit(role: Role, kind: str, facts: Facts, wanted: Wanted) -> Iterator[str]
     if kind == "migrator" and kind not in wanted.passwords:
         yield (
             "the stack has to know the password that it logs in with, and leaves it as it is: set"
-            f" {spelled('migratorPassword')} to it, or {spelled('passwordVersion')} above 1 for new"
-            " passwords of all roles"
+            f" {spelled('migratorPassword')} to it or to a new one, which it gets (or"
+            f" {spelled('passwordVersion')} above 1, for new passwords of all roles)"
         )
     if kind in _BEHIND:
         yield from _lending(role, kind, facts, wanted)

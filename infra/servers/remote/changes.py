@@ -59,7 +59,8 @@ def changes(facts: Facts, wanted: Wanted, adopted: Collection[str]) -> list[str]
     for role in facts.roles:
         if f"role {role.name}" in adopted:
             kind = next(kind for kind, name in wanted.roles.items() if name == role.name)
-            stays = "attributes, password, memberships and privileges stay"
+            password = "" if kind in wanted.passwords else " password,"
+            stays = f"attributes,{password} memberships and privileges stay"
             lines += _section(
                 f"role {role.name!r} as {kind}", stays, _to_role(role, kind, facts, wanted)
             )
