@@ -31,6 +31,8 @@ __all__ = ["Database"]
 
 # Whose members the policies of row security show every row.
 _READ_ALL = "pg_read_all_data"
+# To whose members PostgreSQL shows what other sessions run, and since when.
+_SEE_SESSIONS = "pg_read_all_stats"
 _GROUPS = ("owner", "readwrite", "readonly")
 _SECONDS_TO_CONNECT = 15  # the server has answered just before
 # Since this version the schema `public` belongs to whoever owns the database.
@@ -174,7 +176,7 @@ class Database(pulumi.ComponentResource):
             f"{self._name}-role-{kind}",
             name=name,
             login=False,
-            roles=(list(self._endpoint.found.owners) or None) if kind == "owner" else None,
+            roles=(self._groups_of_owner() or None) if kind == "owner" else None,
             # Objects elsewhere are somebody else's affair: then PostgreSQL says which they are.
             skip_reassign_owned=True,
             opts=self._options(
@@ -237,10 +239,9 @@ class Database(pulumi.ComponentResource):
                 Membership(member=names.auditor, group=group, inherit=True)
                 for group in (names.readonly, _READ_ALL)
             ]
-        # What an adopted database has, its owners keep; migrations change it as members of them.
         memberships += [
             Membership(member=names.owner, group=each, inherit=True)
-            for each in self._endpoint.found.owners
+            for each in self._groups_of_owner()
         ]
         if not self._endpoint.superuser:
             # Only so may it make a database of the owner's, and grant on it.
@@ -252,6 +253,15 @@ class Database(pulumi.ComponentResource):
             memberships=memberships,
             opts=self._dynamic(pulumi.ResourceOptions(depends_on=list(roles))),
         )
+
+    def _groups_of_owner(self) -> list[str]:
+        """List what the owner is a member of.
+
+        What an adopted database has, its owners keep; migrations change it as members of them. In a
+        cluster of the stack's own they may name the session that is in their way.
+        """
+        seeing = [_SEE_SESSIONS] if self._fate.own_cluster else []
+        return [*self._endpoint.found.owners, *seeing]
 
     def _limits(self, kind: str) -> Limits:
         return self._access.limits[kind]

@@ -70,6 +70,19 @@ def test_nobody_logs_in_as_the_owner_or_a_group(made: dict[str, Any]) -> None:
     assert made["db-database"]["owner"] == "books_owner"
 
 
+def test_the_owner_sees_the_sessions_of_a_cluster_of_the_stacks_own(made: dict[str, Any]) -> None:
+    """A preview names the session that is in a migration's way, with its age and query."""
+    (held,) = _of(made["db-memberships"]["memberships"], member="books_owner")
+
+    assert made["db-role-owner"]["roles"] == ["pg_read_all_stats"]
+    assert held == {
+        "member": "books_owner",
+        "group": "pg_read_all_stats",
+        "inherit": True,
+        "set": True,
+    }
+
+
 def test_the_migrator_becomes_the_owner_in_its_database_alone(made: dict[str, Any]) -> None:
     """It may SET ROLE and inherits nothing; search_path and role are settings of the database."""
     migrator = made["db-role-migrator"]
