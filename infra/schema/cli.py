@@ -19,7 +19,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.errors import GroundworkError
-from infra.schema import history, ledger, live, node, options, review, states, view
+from infra.schema import (
+    database_guard,
+    history,
+    ledger,
+    live,
+    node,
+    options,
+    plan_review,
+    review,
+    states,
+    view,
+)
 from infra.schema.errors import PlanError, RehearsalError
 from toolchain.visible_text import visible
 
@@ -123,7 +134,7 @@ def _guarded(asked: argparse.Namespace) -> node.Place:
     """
     place = replace(_asked(asked), stack=asked.stack)
     known = states.identity(asked.stack)
-    stack = node.refuse_other_stack(place, known=known, moved_to=asked.moved_to)
+    stack = database_guard.refuse_other_stack(place, known=known, moved_to=asked.moved_to)
     return replace(place, stack=stack)
 
 
@@ -238,7 +249,7 @@ def _review(asked: argparse.Namespace) -> review.Review:
         seen = node.look(place)
     except PlanError as exc:
         return review.Review(unplanned=str(exc), lint=place.options.lint)
-    return node.review(place, seen, say=_say, rehearsed=place.options.rehearse)
+    return plan_review.review(place, seen, say=_say, rehearsed=place.options.rehearse)
 
 
 def _lint(asked: argparse.Namespace) -> int:

@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import shlex
 import subprocess
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from infra.identity import Identity, WrongDatabaseError, refuse_other
-from infra.schema import apply, catalog, drift, dsn, history, live, plan, refusals
-from infra.schema.data_checks import findings as data_checks
+from infra.schema import (
+    apply,
+    catalog,
+    database_guard,
+    drift,
+    history,
+    live,
+    plan,
+    plan_review,
+    refusals,
+)
 from infra.schema.errors import DatabaseMissingError, LedgerError, LiveError, MovedError
 from infra.schema.model import History, Plan, Policy
-from infra.schema.review import Review
 from infra.schema.running.progress import Progress, line
 from infra.schema.statements import losses
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
-    from infra.schema.data_checks.live_rows import Checked
-    from infra.schema.linting.remark import Remark
     from infra.schema.model import Live
     from infra.schema.options import Options
-    from infra.schema.review import DataCheck, Finding, Rehearsal
 
 __all__ = [
     "Look",
@@ -35,14 +38,10 @@ __all__ = [
     "bring",
     "leave",
     "look",
-    "refuse_other_cluster",
-    "refuse_other_stack",
-    "review",
     "tell_drift",
 ]
 
 _DRIFT_LINES = 20
-_KEPT = "Nothing was changed."
 
 
 class Say(Protocol):
@@ -118,7 +117,7 @@ def look(place: Place) -> Look:
         except LiveError as exc:
             return Look(history=files, live=None, plan=None, unseen=_unseen(place, exc))
         else:
-            refuse_other_cluster(place, there)
+            database_guard.refuse_other_cluster(place, there)
             return _seen(place, files, there)
     made = plan.make(files, None, place.options.policy)
     made = replace(made, notes=(f"{note}: this is the way from nothing", *made.notes))
@@ -175,172 +174,6 @@ def _with_losses(url: str, made: Plan) -> Plan:
     return replace(made, steps=steps)
 
 
-def review(place: Place, seen: Look, *, say: Say, rehearsed: bool) -> Review:
-    """Look at a plan as a reviewer does: lint it, and rehearse it where that is wanted.
-
-    Args:
-        place: Where.
-        seen: What `look` gave.
-        say: Told of the rehearsal's progress.
-        rehearsed: Whether to rehearse it.
-
-    Raises:
-        GroundworkError: Lint or the rehearsal could not be done; a step that fails in a rehearsal
-            is no error here, but told in the review.
-    """
-    options, made = place.options, seen.plan
-    if made is None:
-        return Review(stack=place.stack, unplanned=seen.unseen, lint=options.lint)
-    old = _released(place, seen.history, made)
-    rows = _ask_rows(place, seen, made)
-    rehearsal = _rehearse(place, seen, made, old, rows.deletes, say) if rehearsed else None
-    first = rows.checks
-    if rehearsal is not None and any(step.script.live for step in made.steps):
-        rows = _ask_rows(place, seen, made, rehearsal)
-    checks = data_checks.with_rehearsal(rows.checks, rehearsal)
-    ahead = _look_ahead(place, seen, made)
-    beside = (*data_checks.remarks(checks, rehearsal), *ahead)
-    findings = _lint(place, seen, made, rehearsal, beside)
-    # An update has no rehearsal to know the SQL of live revisions from: it refuses without.
-    known = findings if rehearsal is None else None
-    errors = sorted({each.rule for each in _refusing(place, seen, made, known, first, ahead)})
-    refuses = [f"lint found errors, and lint is refuse: {', '.join(errors)}"] if errors else []
-    if not plan.approved(made, options.policy):
-        refuses.append(f"approved_plan is {options.policy.approved_plan}, and this is another plan")
-    return Review(
-        stack=place.stack,
-        plan=made,
-        findings=findings,
-        rehearsal=rehearsal,
-        refuses=tuple(refuses),
-        lint=options.lint,
-        released=old,
-        data_checks=checks,
-    )
-
-
-def _ask_rows(place: Place, seen: Look, made: Plan, rehearsal: Rehearsal | None = None) -> Checked:
-    """Ask the live rows what statements of a plan depend on."""
-    from infra.schema.data_checks import live_rows  # noqa: PLC0415 - it loads a parser
-
-    if not made.steps:
-        return live_rows.Checked()
-    return live_rows.check(
-        made, seen.history, seen.live, place.url, place.options, rehearsal=rehearsal
-    )
-
-
-def _released(place: Place, files: History, made: Plan) -> tuple[str, ...]:
-    """List the revisions of a plan whose files the previous release has, where `since` says it."""
-    if not place.options.since or not made.steps:
-        return ()
-    from infra.schema.linting import released  # noqa: PLC0415 - at head nobody asks git
-
-    old = released.history_files(files, place.folder, place.options.since)
-    up = (step.revision for step in made.steps if step.direction == "up")
-    return tuple(revision for revision in up if revision in old)
-
-
-def _rehearse(
-    place: Place,
-    seen: Look,
-    made: Plan,
-    old: tuple[str, ...],
-    deletes: Sequence[str],
-    say: Say,
-) -> Rehearsal | None:
-    if not made.steps:
-        return None
-    from infra.schema import rehearse  # noqa: PLC0415 - it runs servers, for those who want it
-
-    terms = rehearse.Terms(
-        folder=place.folder,
-        url=place.url,
-        options=place.options,
-        binaries=place.binaries,
-        released=old,
-        deletes=deletes,
-    )
-    return rehearse.rehearse(made, seen.history, seen.live, terms, say=say)
-
-
-def _lint(
-    place: Place,
-    seen: Look,
-    made: Plan,
-    rehearsal: Rehearsal | None = None,
-    beside: Iterable[Remark] = (),
-) -> tuple[Finding, ...]:
-    """Lint a plan; what was found `beside` gets its level and its reasons to pass there too."""
-    beside = tuple(beside)
-    if not made.steps or (place.options.lint == "off" and not beside):
-        return ()
-    from infra.schema import lint  # noqa: PLC0415 - it loads a parser, where something is pending
-
-    there = seen.live
-    if place.borrowed and there is not None and place.options.roles:
-        # What the migrator will act as; an administrator looks in its place.
-        there = replace(there, role=place.options.roles[0])
-    return lint.lint(
-        made,
-        seen.history,
-        there,
-        options=place.options,
-        folder=place.folder,
-        url=place.url,
-        rehearsal=rehearsal,
-        beside=beside,
-    )
-
-
-def _look_ahead(place: Place, seen: Look, made: Plan) -> tuple[Remark, ...]:
-    """Look at what is in a plan's way on the server at this moment."""
-    if place.options.lint == "off" or not made.steps:
-        return ()
-    from infra.schema.preflight import findings  # noqa: PLC0415 - it loads a parser
-
-    return findings.look(made, seen.history, seen.live, place.url, place.options)
-
-
-def _refuse_unsound(place: Place, seen: Seen, say: Say) -> None:
-    """Stop before anything runs, where lint finds errors and the stack refuses them.
-
-    What is in the way at this moment is told whatever the stack says.
-    """
-    if not seen.plan.steps:
-        return
-    ahead = _look_ahead(place, seen, seen.plan)
-    if place.options.lint == "refuse":
-        checks = _ask_rows(place, seen, seen.plan).checks
-        refusing = _refusing(place, seen, seen.plan, None, checks, ahead)
-        if refusing:
-            raise refusals.unsound(refusing)
-    if ahead:
-        from infra.schema import lint  # noqa: PLC0415 - as in _lint
-
-        for each in lint.told(ahead, seen.plan, place.options):
-            if each.level != "note" and not each.suppressed:
-                say(f"{each.level}: {each.rule}: {each.message}", warning=True)
-
-
-def _refusing(
-    place: Place,
-    seen: Look,
-    made: Plan,
-    known: tuple[Finding, ...] | None,
-    checks: Sequence[DataCheck],
-    ahead: Sequence[Remark],
-) -> tuple[Finding, ...]:
-    """Give the findings for which `up` stops; `known` are those without a rehearsal, if at hand."""
-    if place.options.lint != "refuse" or not made.steps:
-        return ()
-    from infra.schema import lint  # noqa: PLC0415 - it loads a parser, where something is pending
-
-    if known is None:
-        known = _lint(place, seen, made, beside=(*data_checks.remarks(checks), *ahead))
-    return lint.refusing(known)
-
-
 def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) -> Seen:
     """Run the plan; gives what there is afterwards.
 
@@ -361,7 +194,7 @@ def bring(place: Place, *, shown: str, say: Say, cancelled: Callable[[], bool]) 
     if shown not in ("", seen.plan.digest):
         raise refusals.moved(seen.plan)
     plan.refuse_unapproved(seen.plan, place.options.policy)
-    _refuse_unsound(place, seen, say)
+    plan_review.refuse_unsound(place, seen, say)
     try:
         _run(place, seen.history, seen.plan, say, cancelled)
     except MovedError:
@@ -379,74 +212,8 @@ def _answering(place: Place) -> Seen:
         raise LiveError("The URL of the database is not known. Nothing was changed.")
     files = history.read(place.folder, variable=place.options.url_variable)
     there = live.read_for(files, place.url)
-    refuse_other_cluster(place, there)
+    database_guard.refuse_other_cluster(place, there)
     return _seen(place, files, there)
-
-
-def refuse_other_cluster(place: Place, there: Live) -> None:
-    """Let the database pass that the stack knows.
-
-    Raises:
-        WrongDatabaseError: It is in another cluster, and holds something.
-    """
-    found = Identity(
-        cluster=there.cluster,
-        database=there.database,
-        place=dsn.place(str(place.url)).partition("/")[0],
-    )
-    known = Identity(cluster=place.cluster, database=there.database)
-    moved_to = place.options.moved_to
-    refuse_other(known, found, holds=_held(there), kept=_KEPT, moved_to=moved_to)
-
-
-def _held(there: Live) -> str:
-    """Say what a database holds; "" for nothing."""
-    names = there.catalog.objects if there.catalog else {}
-    number = sum(catalog.is_relation(name) for name in names)
-    if number:
-        return f"{number} tables, views and sequences"
-    return "Alembic's version table" if there.versioned else ""
-
-
-def refuse_other_stack(place: Place, *, known: Identity | None, moved_to: str) -> str:
-    """Let a database pass that is no stack's, or that of the stack that the user names.
-
-    Gives the stack's name for the ledger, as the ledger has it where the user named a part of it.
-
-    Args:
-        place: Where; the name of its stack, with the project's or without, is what the user says.
-        known: The database that the state of that stack knows; None where it can't be read.
-        moved_to: The database that is meant although it is another one: CLUSTER/DATABASE.
-
-    Raises:
-        WrongDatabaseError: The ledger names another stack, or it is not what the stack knows.
-    """
-    if place.url is None:
-        return place.stack
-    files = history.read(place.folder, variable=place.options.url_variable)
-    there = live.read_for(files, place.url)
-    where = dsn.place(place.url).partition("/")[0]
-    found = Identity(cluster=there.cluster, database=there.database, place=where)
-    if known is not None:
-        advice = f"--moved-to {shlex.quote(found.key)}"
-        refuse_other(
-            known,
-            found,
-            holds=_held(there),
-            kept=_KEPT,
-            moved_to=moved_to,
-            advice=advice,
-        )
-    owner = there.stack
-    if owner and place.stack in (owner, owner.rpartition("/")[2]):
-        return owner
-    if moved_to == found.key or not owner:
-        return place.stack
-    said = f"and --stack is {place.stack}" if place.stack else "and no --stack was given"
-    raise WrongDatabaseError(
-        f"The {found} is that of the stack {owner}, as its ledger says, {said}. {_KEPT} Take"
-        f" another URL; or, where this one is meant: --stack {shlex.quote(owner)}."
-    )
 
 
 def _settled(place: Place, seen: Seen, say: Say) -> Seen:

@@ -14,7 +14,7 @@ from infra import cancellation, declarations
 from infra.dynamic import Provider, known
 from infra.errors import GroundworkError
 from infra.row import Row
-from infra.schema import node, previewed, refusals, reviewed, view
+from infra.schema import database_guard, node, previewed, refusals, reviewed, view
 from infra.schema.errors import HeadsError, HistoryError
 from infra.schema.options import Options
 
@@ -106,7 +106,9 @@ class SchemaProvider(Provider):
             seen = node.look(place)
             if seen.live is not None and place.cluster:
                 # Another target, or another server, than when the schema was last brought up.
-                node.refuse_other_cluster(replace(place, cluster=_cluster(olds)), seen.live)
+                database_guard.refuse_other_cluster(
+                    replace(place, cluster=_cluster(olds)), seen.live
+                )
         except GroundworkError as exc:
             if news["preview"]:
                 reviewed.unplanned(place, str(exc))

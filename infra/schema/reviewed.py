@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra.errors import GroundworkError
-from infra.schema import node, view
+from infra.schema import plan_review, view
 from infra.schema.errors import RehearsalError
 from infra.schema.review import Review
 
@@ -28,7 +28,7 @@ def preview(place: Place, seen: Look, *, say: Say) -> None:
         GroundworkError: The rehearsal, or lint, could not be done at all.
     """
     try:
-        found = node.review(place, seen, say=say, rehearsed=place.options.rehearse)
+        found = plan_review.review(place, seen, say=say, rehearsed=place.options.rehearse)
     except GroundworkError as exc:
         unplanned(place, str(exc))
         raise

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import node, options
+from infra.schema import node, options, plan_review
 from tests.schema.applying import database
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ class Stage:
     def review(self, **chosen: str) -> Review:
         """Look, rehearse and lint, as a preview does."""
         place = self.place(**chosen)
-        return node.review(place, node.look(place), say=_quiet, rehearsed=True)
+        return plan_review.review(place, node.look(place), say=_quiet, rehearsed=True)
 
 
 def _quiet(text: str, *, live: bool = False, warning: bool = False) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.schema import history, node, plan, rehearse
+from infra.schema import history, node, plan, plan_review, rehearse
 from infra.schema.errors import HistoryError, RehearsalError
 from infra.schema.model import Policy
 from infra.schema.options import Options
@@ -385,7 +385,9 @@ def test_a_plan_without_steps_is_not_rehearsed(
     """At head there is nothing to run, and no server is started."""
     with stage(Case(says="x"), postgres_server, tmp_path) as made:
         place = made.place()
-        found = node.review(place, node.look(place), say=lambda *_, **__: None, rehearsed=True)
+        found = plan_review.review(
+            place, node.look(place), say=lambda *_, **__: None, rehearsed=True
+        )
 
     assert found.rehearsal is None
     assert found.findings == ()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.schema import history, live, node, plan, report, view
+from infra.schema import history, live, node, plan, plan_review, report, view
 from infra.schema.errors import MigrationError, NotApprovedError
 from infra.schema.model import Policy
 from infra.schema.node import Place as Where
@@ -386,7 +386,7 @@ def test_a_rehearsal_shows_what_env_py_sends_online_alone(tmp_path: Path, place:
         folder=project.root, url=f"{place.url}?sslmode=disable", options=Options(rehearse=True)
     )
 
-    found = node.review(where, node.look(where), say=lambda *_, **__: None, rehearsed=True)
+    found = plan_review.review(where, node.look(where), say=lambda *_, **__: None, rehearsed=True)
 
     assert found.rehearsal is not None
     assert found.rehearsal.failure == ""
@@ -408,7 +408,7 @@ def test_what_env_py_sends_is_linted_rehearsed_and_in_the_report(
         folder=project.root, url=f"{place.url}?sslmode=disable", options=Options(rehearse=True)
     )
 
-    found = node.review(where, node.look(where), say=lambda *_, **__: None, rehearsed=True)
+    found = plan_review.review(where, node.look(where), say=lambda *_, **__: None, rehearsed=True)
 
     assert "ban-drop-table" in {each.rule for each in found.findings}
     assert found.rehearsal is not None
