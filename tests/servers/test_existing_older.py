@@ -73,7 +73,7 @@ def test_it_is_asked_in_its_own_terms(older: tuple[int, int]) -> None:
         await connection.execute(
             f"CREATE ROLE admin LOGIN CREATEROLE CREATEDB PASSWORD '{_PASSWORD}';"
             "CREATE ROLE an_owner; CREATE ROLE an_app; CREATE ROLE stranger;"
-            "GRANT an_app TO stranger"
+            "GRANT an_owner TO stranger"
         )
         await connection.close()
 
