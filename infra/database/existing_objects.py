@@ -8,13 +8,12 @@ before the default privileges are made: what comes later has what its migration 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pulumi import dynamic
 
 from infra.database import admin as administrator
-from infra.database.names import READONLY, READWRITE
+from infra.database.names import privileges_by_group
 from infra.dynamic import Provider, known
 from infra.schema.statements.sql import identifier
 from toolchain.visible_text import visible
@@ -124,16 +123,12 @@ class ExistingObjects(dynamic.Resource, module="groundwork", name="ExistingObjec
                 members have themselves, and what came of them, are taken back.
             opts: The engine's.
         """
-        groups = {roles.readwrite: READWRITE, roles.readonly: READONLY}
         inputs = {
             "admin": admin,
             "database": database,
             "schema": schema,
             "owner": roles.owner,
-            "groups": {
-                group: {kind: list(words) for kind, words in asdict(reach).items()}
-                for group, reach in groups.items()
-            },
+            "groups": privileges_by_group(roles),
             "logins": [roles.app, roles.reader],
         }
         super().__init__(ExistingObjectsProvider(), name, inputs, opts)

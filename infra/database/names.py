@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-__all__ = ["READONLY", "READWRITE", "Reach"]
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
-from dataclasses import dataclass
+if TYPE_CHECKING:
+    from infra.roles import Roles
+
+__all__ = ["READONLY", "READWRITE", "Reach", "privileges_by_group"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,3 +30,12 @@ class Reach:
 
 READWRITE = Reach(table=("SELECT", "INSERT", "UPDATE", "DELETE"), sequence=("USAGE", "SELECT"))
 READONLY = Reach(table=("SELECT",), sequence=("SELECT",))
+
+
+def privileges_by_group(roles: Roles) -> dict[str, dict[str, list[str]]]:
+    """Give what each group may do, by the group's name and the kind of object."""
+    groups = {roles.readwrite: READWRITE, roles.readonly: READONLY}
+    return {
+        group: {kind: list(words) for kind, words in asdict(reach).items()}
+        for group, reach in groups.items()
+    }

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from pulumi import dynamic
 
 from infra.database import admin as administrator
 from infra.database import recorded_grants
-from infra.database.names import READONLY, READWRITE
+from infra.database.names import privileges_by_group
 from infra.database.recorded_grants import Own
 from infra.dynamic import Provider, known
 from toolchain.visible_text import visible
@@ -65,15 +64,11 @@ class OwnPrivileges(dynamic.Resource, module="groundwork", name="OwnPrivileges")
             roles: Those of the database.
             opts: The engine's; it depends on all privileges.
         """
-        groups = {roles.readwrite: READWRITE, roles.readonly: READONLY}
         inputs = {
             "admin": admin,
             "database": database,
             "owner": roles.owner,
-            "groups": {
-                group: {kind: list(words) for kind, words in asdict(reach).items()}
-                for group, reach in groups.items()
-            },
+            "groups": privileges_by_group(roles),
             "logins": [roles.app, roles.reader],
         }
         super().__init__(OwnPrivilegesProvider(), name, inputs, opts)
