@@ -108,7 +108,7 @@ def _rotation(settings: Settings, *, stack: str) -> str:
 def _end(settings: Settings, *, stack: str) -> str:
     kept = "leaves the data where it is" if settings.retain else "deletes the data"
     if settings.target == "existing" and settings.existing_objects == "adopt":
-        kept += "; what was adopted stays in any case"
+        kept = "leaves database and roles on the server, those that the stack made too"
     if settings.protect:
         return (
             f"## Taking it down\n\nIt is protected. `pulumi config set {spelled('environment')} dev"

@@ -92,7 +92,7 @@ class Stack:
         status = self._pulumi("destroy", "--yes", "--skip-preview")
         if status == 0 and not self._own_backend:
             self._forget()
-            print(visible(f"Stack {self.name} is gone, with all that it made."))
+            print(visible(f"Stack {self.name} is gone{self._what_stays()}."))
         return status
 
     def url(self) -> int:
@@ -175,7 +175,7 @@ class Stack:
             return
         if not self._own_backend:
             self._refuse_former_name()
-            if _SALT.search(self._copy.read_text()):
+            if _SALT.search(self._copy.read_text()) and self._has_state():
                 return
             # `stack init` writes into the configuration file beside Pulumi.yaml, and takes no
             # other: so it is run beside a copy of that, where the file is ours.
@@ -187,15 +187,23 @@ class Stack:
             if "already exists" not in str(exc):
                 raise ToolchainError(f"the stack {self.name} can't be made: {exc}") from exc
 
+    def _has_state(self) -> bool:
+        """Tell whether the local backend has the stack.
+
+        A salt alone does not say so: after `pulumi stack init` it is in the user's own file, which
+        `make down` leaves as it is.
+        """
+        state = _states() / project.name() / f"{self.name}.json"
+        return state.exists() or state.with_suffix(".json.gz").exists()
+
     def _refuse_former_name(self) -> None:
         """Raise where the local backend has the stack under a name that the project had before.
 
         It would be made again from nothing, and what it has made would be left alone.
         """
-        stacks = backend.STATES / ".pulumi" / "stacks"
-        if (stacks / project.name() / f"{self.name}.json").exists():
+        if self._has_state():
             return
-        for former in sorted(path.parent.name for path in stacks.glob(f"*/{self.name}.json")):
+        for former in sorted(path.parent.name for path in _states().glob(f"*/{self.name}.json")):
             raise ToolchainError(
                 f"the local backend has the stack {self.name} of the project {former}, and this "
                 f"project's name is {project.name()} now. Nothing was changed. Take it along, and "
@@ -327,8 +335,26 @@ class Stack:
     def _forget(self) -> None:
         self._ask("stack", "rm", "--yes", "--preserve-config")
         self._copy.unlink(missing_ok=True)
-        if not any(backend.FOLDER.glob("Pulumi.*.yaml")):
+        if any(backend.FOLDER.glob("Pulumi.*.yaml")):
+            return
+        # Secrets in the user's own files can be read with the passphrase alone.
+        if not any(_SALT.search(each.read_text()) for each in versions.ROOT.glob("Pulumi.*.yaml")):
             shutil.rmtree(backend.FOLDER)
+
+    def _what_stays(self) -> str:
+        """Say what a destroyed stack leaves, as the message about its end goes on."""
+        if self._sets("existingObjects", "adopt"):
+            return ". Its database and its roles stay on the server, those that it made too"
+        if self._sets("retain", "true") or (
+            self._sets("environment", "prod") and not self._sets("retain", "false")
+        ):
+            return ". Its data, database and roles stay where they are"
+        return ", with all that it made"
+
+
+def _states() -> Path:
+    """Give the folder in which the local backend has the states, by project."""
+    return backend.STATES / ".pulumi" / "stacks"
 
 
 def _data_line(outputs: dict[str, str]) -> str:

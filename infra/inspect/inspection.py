@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -119,6 +120,7 @@ class _Found:
         found = _look(self._admin, wanted, say)
         reasons = refusals(found, wanted, Known(), adopt=True)
         revision, alike = self._revision(schema, found, seconds, say, keys)
+        against = reasons if alike else [*reasons, self._other_migrations()]
         adopted = {f"role {name}" for name in wanted.roles.values()}
         adopted |= {f"database {self._name}", f"schema {schema}"}
         if str(self._migrations) != "migrations":
@@ -139,9 +141,9 @@ class _Found:
             or ["none"],
             "Revision": revision,
             "What the first up changes of it": changes(found, wanted, adopted),
-            "What stands against it": reasons or ["nothing"],
+            "What stands against it": against or ["nothing"],
         }
-        return Inspection(sections=sections, keys=keys, refused=bool(reasons) or not alike)
+        return Inspection(sections=sections, keys=keys, refused=bool(against))
 
     def _heading(self, seen: Facts) -> str:
         where = f"{adminurl.written(seen.host, seen.port)}/{self._name}"
@@ -175,7 +177,7 @@ class _Found:
         url = inside.database_url(self._admin, seen, self._name, search_path(path))
         there = live.read_for(self._history, url)
         if there.versioned:
-            return self._of_version_table(there), True
+            return self._of_version_table(there)
         if not any(name.startswith("table ") for name in (there.catalog or _NOTHING).objects):
             return ["no tables: the migrations begin with the first revision"], True
         say("comparing the database with what the revisions make, on a throwaway server")
@@ -184,13 +186,20 @@ class _Found:
         )
         return self._of_likeness(alike, there, keys)
 
-    def _of_version_table(self, there: Live) -> list[str]:
+    def _other_migrations(self) -> str:
+        return (
+            f"The revisions of {self._migrations} do not lead to the database: see Revision above."
+            " Where others do, name their folder: .venv/bin/python -m toolchain inspect --database"
+            f" {shlex.quote(self._name)} --migrations FOLDER"
+        )
+
+    def _of_version_table(self, there: Live) -> tuple[list[str], bool]:
         lines = [f"{', '.join(there.heads) or 'base'}, by its version table"]
         try:
             made = plan.make(self._history, there, options.parse({}).policy)
         except PlanError as exc:
-            return [*lines, str(exc)]
-        return [*lines, f"{len(made.steps)} revisions of {self._migrations} are pending"]
+            return [*lines, str(exc)], False
+        return [*lines, f"{len(made.steps)} revisions of {self._migrations} are pending"], True
 
     def _of_likeness(
         self, alike: adopt.Likeness, there: Live, keys: dict[str, Any]

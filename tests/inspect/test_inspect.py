@@ -100,6 +100,25 @@ def test_the_login_that_owns_the_tables_is_the_application(
     assert status == 0
 
 
+def test_a_revision_that_the_migrations_lack_stands_against_it(
+    run: Callable[..., None], inspect: Callable[..., tuple[int, str, str]]
+) -> None:
+    """The status says so, and the folder of other migrations can be named."""
+    run(
+        "CREATE TABLE one (id int PRIMARY KEY)",
+        "CREATE TABLE alembic_version (version_num varchar(32) PRIMARY KEY)",
+        "INSERT INTO alembic_version VALUES ('elsewhere')",
+    )
+
+    status, out, _ = inspect()
+
+    against = out.partition("What stands against it")[2].partition("config:")[0]
+    assert "The database is at elsewhere, which the migrations lack" in out
+    assert "do not lead to the database: see Revision" in against
+    assert "--migrations FOLDER" in against
+    assert status == 2
+
+
 def test_a_database_that_is_no_revision_is_told_with_the_closest_one(
     run: Callable[..., None], inspect: Callable[..., tuple[int, str, str]], name: str
 ) -> None:
@@ -114,6 +133,7 @@ def test_a_database_that_is_no_revision_is_told_with_the_closest_one(
 
     assert status == 2
     assert "closest to aaa1" in out
+    assert "do not lead to the database" in out.partition("What stands against it")[2]
     assert "column public.one.more" in out
     assert "adopt" not in _keys(out)
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from toolchain import backend, project
+from toolchain import backend, project, versions
 from toolchain.errors import ToolchainError
 from toolchain.stack import Stack
 
@@ -62,3 +62,61 @@ def test_a_stack_of_the_former_name_is_taken_along_by_commands(
     own.parent.mkdir()
     own.touch()
     Stack("dev")._refuse_former_name()  # noqa: SLF001 - as above
+
+
+def test_a_salt_in_the_users_own_file_is_no_stack(
+    described: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After `make down` a salt that `pulumi stack init` wrote is there alone: it is made again."""
+    described.write_text("name: shop\n")
+    monkeypatch.setattr(backend, "FOLDER", tmp_path)
+    monkeypatch.setattr(backend, "STATES", tmp_path)
+    (tmp_path / "Pulumi.dev.yaml").write_text("encryptionsalt: v1:abc\n")
+    asked: list[tuple[str, ...]] = []
+    monkeypatch.setattr(Stack, "_ask", lambda _, *words, **__: asked.append(words))
+
+    Stack("dev")._initialise()  # noqa: SLF001 - its callers need an engine
+    assert [words[:2] for words in asked] == [("stack", "init")]
+
+    state = tmp_path / ".pulumi" / "stacks" / "shop" / "dev.json"
+    state.parent.mkdir(parents=True)
+    state.touch()
+    Stack("dev")._initialise()  # noqa: SLF001 - as above
+    assert len(asked) == 1
+
+
+@pytest.mark.parametrize("secrets", [True, False])
+def test_the_passphrase_of_the_users_own_files_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, secrets: bool
+) -> None:
+    """The last stack's end removes it only where no file of the project was encrypted with it."""
+    folder = tmp_path / ".groundwork"
+    folder.mkdir()
+    (folder / "passphrase").write_text("of the files")
+    monkeypatch.setattr(backend, "FOLDER", folder)
+    monkeypatch.setattr(versions, "ROOT", tmp_path)
+    monkeypatch.setattr(Stack, "_ask", lambda *_, **__: "")
+    (tmp_path / "Pulumi.dev.yaml").write_text("encryptionsalt: v1:abc\n" if secrets else "")
+
+    Stack("dev")._forget()  # noqa: SLF001 - its callers need an engine
+
+    assert (folder / "passphrase").exists() == secrets
+
+
+@pytest.mark.parametrize(
+    ("configuration", "said"),
+    [
+        ("", "gone, with all that it made"),
+        ('  groundwork:existingObjects: "adopt"\n', "roles stay on the server"),
+        ("  groundwork:environment: prod\n", "stay where they are"),
+    ],
+)
+def test_the_end_of_a_stack_says_what_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, configuration: str, said: str
+) -> None:
+    """What was adopted or is to be kept is not gone."""
+    monkeypatch.setattr(versions, "ROOT", tmp_path)
+    (tmp_path / "Pulumi.yaml").write_text("name: groundwork\n")
+    (tmp_path / "Pulumi.dev.yaml").write_text(f"config:\n{configuration}")
+
+    assert said in f"gone{Stack('dev')._what_stays()}"  # noqa: SLF001 - its callers need an engine

@@ -134,7 +134,7 @@ def test_the_readme_says_what_destroy_does_to_this_stack(project: SettingsProjec
     assert "`pulumi config set groundwork:environment dev --stack s`" in page
     assert "certificate: no \\| CA \\*here\\*" in page
     assert "adminPasswordVersion" not in page
-    assert "adopted stays" in _page(
+    assert "leaves database and roles on the server" in _page(
         project, target="existing", adminUrl=url, existingObjects="adopt"
     )
 
