@@ -1,6 +1,7 @@
 # The menu is `make help`. The work is in `python -m toolchain` and in the tools themselves.
 
-STACK ?= dev
+# What a shell with `python -m toolchain env --stack NAME` has chosen holds for make too.
+STACK ?= $(or $(PULUMI_STACK),dev)
 PYTHON ?= $(if $(wildcard .venv/bin/python),.venv/bin/python,python3)
 TOOLCHAIN = $(PYTHON) -m toolchain
 TESTS ?= tests

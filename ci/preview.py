@@ -66,7 +66,7 @@ def _options(description: str, arguments: Sequence[str] | None) -> argparse.Name
     parser.add_argument(
         "--strict", action="store_true", default=os.environ.get("GROUNDWORK_STRICT") == "true"
     )
-    stack = os.environ.get("GROUNDWORK_STACK", "") or "dev"
+    stack = os.environ.get("GROUNDWORK_STACK") or os.environ.get("PULUMI_STACK") or "dev"
     parser.add_argument("stack", metavar="STACK", nargs="?", default=stack)
     options = parser.parse_args(arguments)
     if not _STACK.fullmatch(options.stack):

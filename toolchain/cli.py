@@ -164,5 +164,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument("--database", default="", metavar="NAME", help="the one in use")
             command.add_argument("--migrations", default="migrations", metavar="FOLDER")
         if name in _STACK or name == "revision":
-            command.add_argument("--stack", default="dev", metavar="NAME", help="default: dev")
+            told = "default: PULUMI_STACK, else dev"
+            chosen = shell.chosen_stack()
+            command.add_argument("--stack", default=chosen, metavar="NAME", help=told)
     return parser

@@ -4,7 +4,7 @@ import os
 
 from toolchain import ambient, engine, versions
 
-__all__ = ["environment", "exports"]
+__all__ = ["chosen_stack", "environment", "exports"]
 
 _UNLESS_SET = {
     "PULUMI_SKIP_UPDATE_CHECK": "true",
@@ -38,6 +38,11 @@ def environment() -> dict[str, str]:
     return {"PATH": os.pathsep.join([*first, *rest]), **kept}
 
 
+def chosen_stack() -> str:
+    """Give the stack of a command that names none: what the shell has chosen, else `dev`."""
+    return os.environ.get("PULUMI_STACK") or "dev"
+
+
 def exports(stack: str = "") -> str:
     """Give all that `make` uses on a stack as lines for a shell's eval.
 
@@ -54,7 +59,7 @@ def exports(stack: str = "") -> str:
 
     given = environment() | backend.variables()
     if not stack and not backend.is_chosen():
-        stack = os.environ.get("PULUMI_STACK") or "dev"
+        stack = chosen_stack()
     if stack:
         given["PULUMI_STACK"] = stack
     if not backend.is_chosen() and (folder := backend.psql_folder(stack)):

@@ -316,7 +316,8 @@ class Stack:
 
     @property
     def _suffix(self) -> str:
-        return "" if self.name == "dev" else f" STACK={self.name}"
+        # Another shell than this one has chosen none.
+        return "" if self.name == "dev" == shell.chosen_stack() else f" STACK={self.name}"
 
     def _summary(self) -> None:
         outputs = json.loads(self._ask("stack", "output", "--json"))

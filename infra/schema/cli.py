@@ -48,7 +48,7 @@ class UsageError(GroundworkError):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit status."""
-    asked = _parser().parse_args(arguments)
+    asked = _read(arguments)
     try:
         status: int = asked.run(asked)
     except GroundworkError as exc:
@@ -124,6 +124,17 @@ def _add_stack(command: argparse.ArgumentParser) -> None:
         metavar="CLUSTER/DATABASE",
         help="the database that is meant although the stack knows another, as the refusal names it",
     )
+
+
+def _read(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Read the command line; objects may stand behind options, where argparse sees none."""
+    parser = _parser()
+    asked, rest = parser.parse_known_args(arguments)
+    if any(each.startswith("-") for each in rest) or (rest and not hasattr(asked, "objects")):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        asked.objects = [*asked.objects, *rest]
+    return asked
 
 
 def _guarded(asked: argparse.Namespace) -> node.Place:

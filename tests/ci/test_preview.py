@@ -194,6 +194,24 @@ def test_secrets_that_are_not_set_are_as_if_there_were_none(checkout: Checkout) 
     assert checkout.seen()["PULUMI_CONFIG_PASSPHRASE"] == ""
 
 
+def _asked(checkout: Checkout) -> str:
+    """Give the arguments of the last preview, as one line."""
+    return (checkout.folder / "arguments").read_text()
+
+
+def test_it_takes_the_stack_of_its_shell(checkout: Checkout) -> None:
+    """As `make preview` does there; what a CI names for it goes before."""
+    checkout.environment["PULUMI_STACK"] = "mine"
+    checkout.previews(stack="mine")
+    checkout.run()
+    assert _asked(checkout).endswith(" --stack mine\n")
+
+    checkout.environment["GROUNDWORK_STACK"] = "prod"
+    checkout.previews(stack="prod")
+    checkout.run()
+    assert _asked(checkout).endswith(" --stack prod\n")
+
+
 @pytest.mark.parametrize("by", ["option", "variable"])
 def test_the_report_is_copied_for_those_that_keep_it(
     checkout: Checkout, tmp_path: Path, by: str

@@ -38,7 +38,7 @@ class Checkout:
                 shutil.copy(ROOT / name, folder / name)
         (folder / ".venv").symlink_to(ROOT / ".venv")
         # What a user has set, and what the make that runs the tests tells one below it.
-        unset = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "MAKE", "MFLAGS")
+        unset = ("PULUMI_BACKEND_URL", "PULUMI_CONFIG_PASSPHRASE", "PULUMI_STACK", "MAKE", "MFLAGS")
         self.environment = {
             key: value for key, value in os.environ.items() if not key.startswith(unset)
         }

@@ -237,7 +237,8 @@ def test_an_object_is_accepted_on_the_command_line(stack: SchemaStack) -> None:
     assert wrong.returncode == 1
     assert "column public.one.by_hand" in wrong.stderr
 
-    done = command("drift", "accept", "column public.one.by_hand", *mine, url=url, folder=files)
+    # Options may stand before the objects.
+    done = command("drift", "accept", *mine, "column public.one.by_hand", url=url, folder=files)
     assert (done.returncode, done.stdout) == (0, "table public.extra was added\n")
     assert _drift(stack) == ["table public.extra"]
     assert stack.heads() == [("ccc3",)]

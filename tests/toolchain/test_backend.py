@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import stat
 import subprocess
 from typing import TYPE_CHECKING
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.toolchain.conftest import executable
-from toolchain import backend, shell
+from toolchain import backend, cli, shell, stack, versions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -75,6 +76,41 @@ def test_make_in_that_shell_is_make_in_any_other(
         assert backend.is_chosen()
 
 
+@pytest.mark.parametrize(
+    ("chosen", "given", "taken"),
+    [("other", [], "other"), ("other", ["STACK=one"], "one"), ("", [], "dev"), (None, [], "dev")],
+)
+def test_make_takes_the_stack_of_its_shell(
+    monkeypatch: pytest.MonkeyPatch, chosen: str | None, given: list[str], taken: str
+) -> None:
+    """So that `make up` after `pulumi config set` is of the stack that was configured."""
+    outside = {key: value for key, value in os.environ.items() if not key.startswith("MAKE")}
+    outside.pop("PULUMI_STACK", None)
+    done = subprocess.run(
+        ["make", "--dry-run", "up", *given],
+        cwd=versions.ROOT,
+        env=outside | ({} if chosen is None else {"PULUMI_STACK": chosen}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.endswith(f" -m toolchain up --stack {taken}\n")
+
+    if chosen is None:
+        monkeypatch.delenv("PULUMI_STACK", raising=False)
+    else:
+        monkeypatch.setenv("PULUMI_STACK", chosen)
+    asked: list[str] = []
+
+    def up(made: stack.Stack) -> int:
+        asked.append(made.name)
+        return 0
+
+    monkeypatch.setattr(stack.Stack, "up", up)
+    cli.main(["up", *(f"--stack={each.partition('=')[2]}" for each in given)])
+    assert asked == [taken]
+
+
 def test_a_users_own_choices_stay(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A backend, a passphrase, a selected stack: nothing of the checkout's is made or named."""
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://bucket")
@@ -96,8 +132,8 @@ def test_a_machine_without_psql_gets_the_servers(
     (programs.parent / library).mkdir(exist_ok=True)
     states = checkout / "backend" / ".pulumi" / "stacks" / "groundwork"
     states.mkdir(parents=True)
-    stack = {"type": "pulumi:pulumi:Stack", "outputs": {"programs": str(programs)}}
-    state = {"checkpoint": {"latest": {"resources": [stack]}}}
+    outputs = {"type": "pulumi:pulumi:Stack", "outputs": {"programs": str(programs)}}
+    state = {"checkpoint": {"latest": {"resources": [outputs]}}}
     (states / "dev.json").write_text(json.dumps(state))
 
     path = _exported()["PATH"]
