@@ -519,6 +519,42 @@ def test_tables_that_no_migration_could_change_are_told_before_anything_runs(pla
     assert 'ALTER TABLE "app"."a b" OWNER TO' in told
 
 
+def test_types_and_functions_out_of_reach_are_told_with_what_hands_them_over(place: Place) -> None:
+    """Each statement runs as it stands; afterwards none is told of, nor what belongs to a table."""
+    app, owner = place.wanted.roles["app"], place.wanted.roles["owner"]
+    place.run(
+        f"CREATE ROLE {_quoted(app)} LOGIN",
+        f"CREATE ROLE {_quoted(owner)}",
+        f"CREATE DATABASE {_quoted(place.tag)} TEMPLATE template0 OWNER {_quoted(app)}",
+    )
+    place.run(
+        f"CREATE SCHEMA app AUTHORIZATION {_quoted(app)}",
+        "CREATE TABLE app.mine ()",
+        f"ALTER TABLE app.mine OWNER TO {_quoted(app)}",
+        "CREATE TYPE app.\"order state\" AS ENUM ('new')",
+        "CREATE DOMAIN app.price AS numeric",
+        "CREATE TYPE app.place AS (x int, y int)",
+        "CREATE TYPE app.span AS RANGE (subtype = int)",
+        "CREATE FUNCTION app.f(app.price, \"a b\" int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        "CREATE PROCEDURE app.p() LANGUAGE sql AS 'SELECT 1'",
+        database=place.tag,
+    )
+    adopted = {f"database {place.tag}"}
+
+    assert place.refused() == ""
+    told = "\n".join(changes(place.look(), place.wanted, adopted))
+    line = next(line for line in told.splitlines() if "out of reach" in line)
+    for name in ('"order state"', "price", "place", "span", "f(", "p("):
+        assert f"app.{name}" in line or "more" in line
+    for _ in range(3):
+        rest = "\n".join(changes(place.look(), place.wanted, adopted))
+        if "out of reach" not in rest:
+            break
+        statements = rest.partition("have this run: ")[2].splitlines()[0].split("; ")
+        place.run(*(each for each in statements if "more" not in each), database=place.tag)
+    assert "out of reach" not in "\n".join(changes(place.look(), place.wanted, adopted))
+
+
 def test_a_database_of_a_superuser_takes_one_and_utf8_every_time(place: Place) -> None:
     """An admin that is none hears which statement gives it away."""
     place.run(

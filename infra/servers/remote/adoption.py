@@ -250,13 +250,15 @@ def _closed(
 
 
 def handing_over(each: Owner, wanted: Wanted) -> str:
-    """Write the statements that give the relations of a role to the stack's owner."""
+    """Write the statements that give what a role has in the schema to the stack's owner."""
     schema, owner = _quoted(wanted.schema), _quoted(wanted.roles["owner"])
-    statements = [
-        f"ALTER TABLE {schema}.{_quoted(name)} OWNER TO {owner}" for name in each.relations[:_LINES]
-    ]
-    more = len(each.relations) - _LINES
-    return "; ".join(statements) + (f"; and so for {more} more" if more > 0 else "")
+    tables = [f"TABLE {schema}.{_quoted(name)}" for name in each.relations]
+    statements = []
+    for objects in (tables, list(each.others)):
+        statements += [f"ALTER {name} OWNER TO {owner}" for name in objects[:_LINES]]
+        if (more := len(objects) - _LINES) > 0:
+            statements.append(f"and so for {more} more")
+    return "; ".join(statements)
 
 
 def lends(each: Owner, facts: Facts) -> bool:

@@ -128,28 +128,40 @@ WHERE e.extname <> 'plpgsql' ORDER BY 1
 # What an extension brought along is nobody's to migrate.
 _OWNERS = """
 WITH object AS (
-    SELECT c.relowner AS owner, c.relname::text AS relation FROM pg_catalog.pg_class c
+    SELECT c.relowner AS owner, c.relname::text AS relation, NULL AS other
+    FROM pg_catalog.pg_class c
     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
     WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_class'::regclass
         AND d.objid = c.oid AND d.deptype IN ('e', 'i', 'a'))
     UNION ALL
-    SELECT p.proowner, NULL FROM pg_catalog.pg_proc p
+    SELECT p.proowner, NULL, format('ROUTINE %I.%I(%s)', n.nspname, p.proname,
+                                    pg_catalog.pg_get_function_identity_arguments(p.oid))
+    FROM pg_catalog.pg_proc p
     JOIN pg_catalog.pg_namespace n ON n.oid = p.pronamespace
     WHERE n.nspname = $1 AND NOT EXISTS (
         SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_proc'::regclass
         AND d.objid = p.oid AND d.deptype = 'e')
     UNION ALL
-    SELECT datdba, NULL FROM pg_catalog.pg_database WHERE datname = current_database()
+    SELECT t.typowner, NULL, format('TYPE %I.%I', n.nspname, t.typname)
+    FROM pg_catalog.pg_type t
+    JOIN pg_catalog.pg_namespace n ON n.oid = t.typnamespace
+    LEFT JOIN pg_catalog.pg_class c ON c.oid = t.typrelid
+    WHERE n.nspname = $1 AND (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c') AND NOT EXISTS (
+        SELECT FROM pg_catalog.pg_depend d WHERE d.classid = 'pg_catalog.pg_type'::regclass
+        AND d.objid = t.oid AND d.deptype = 'e')
     UNION ALL
-    SELECT nspowner, NULL FROM pg_catalog.pg_namespace WHERE nspname = $1
+    SELECT datdba, NULL, NULL FROM pg_catalog.pg_database WHERE datname = current_database()
+    UNION ALL
+    SELECT nspowner, NULL, NULL FROM pg_catalog.pg_namespace WHERE nspname = $1
 )
 SELECT r.rolname::text AS name, r.rolsuper AS superuser, r.rolcanlogin AS login,
        {administered} AS administered,
        EXISTS (SELECT FROM pg_catalog.pg_roles o WHERE o.rolname = $2
                AND pg_catalog.pg_has_role(o.oid, r.oid, 'USAGE')) AS reached,
        array_remove(array_agg(DISTINCT object.relation ORDER BY object.relation), NULL)
-           AS relations
+           AS relations,
+       array_remove(array_agg(DISTINCT object.other ORDER BY object.other), NULL) AS others
 FROM object JOIN pg_catalog.pg_roles r ON r.oid = object.owner
 WHERE r.rolname <> 'pg_database_owner'
 GROUP BY r.oid, r.rolname, r.rolsuper, r.rolcanlogin ORDER BY 1

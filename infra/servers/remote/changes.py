@@ -110,7 +110,7 @@ def _to_database(found: Database, facts: Facts, wanted: Wanted) -> Iterator[str]
     lent = owners(facts, wanted)
     for each in found.owners:
         if each.name in lent and not each.reached:
-            what = f"its {_count(each)} there" if each.relations else "what it owns"
+            what = f"its {_count(each)} there" if each.relations or each.others else "what it owns"
             yield (
                 f"{roles['owner']!r} becomes a member of {each.name!r}, so that migrations may"
                 f" change {what}"
@@ -135,7 +135,7 @@ def _to_schema(found: Database, facts: Facts, wanted: Wanted) -> Iterator[str]:
         yield f"{roles[kind]!r} gets USAGE, and {may} on the tables that are in reach"
         yield f"{roles[kind]!r} gets the same on tables that {owner!r} makes from now on"
     for each in found.owners:
-        if each in beyond and each.relations:
+        if each in beyond and (each.relations or each.others):
             yield (
                 f"{_count(each)} of {each.name!r} stay out of reach of migrations, unless you have"
                 f" this run: {handing_over(each, wanted)}"
@@ -145,5 +145,10 @@ def _to_schema(found: Database, facts: Facts, wanted: Wanted) -> Iterator[str]:
 
 
 def _count(each: Owner) -> str:
-    count = len(each.relations)
-    return f"{count} table{'' if count == 1 else 's'}, views and sequences included"
+    tables, others = len(each.relations), len(each.others)
+    kinds = []
+    if tables:
+        kinds.append(f"{tables} table{'s' * (tables > 1)}, views and sequences included")
+    if others:
+        kinds.append(f"{others} type{'s' * (others > 1)} or function{'s' * (others > 1)}")
+    return " and ".join(kinds)

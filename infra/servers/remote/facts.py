@@ -111,6 +111,7 @@ class Owner:
         administered: Whether the admin may make others members of it.
         reached: Whether the stack's owner is it, or a member that has its rights.
         relations: Names of its tables, views and sequences in the schema.
+        others: Its types and functions there, as ALTER takes them.
     """
 
     name: str
@@ -119,6 +120,7 @@ class Owner:
     administered: bool
     reached: bool
     relations: tuple[str, ...] = ()
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
