@@ -52,7 +52,8 @@ AND EXISTS (SELECT FROM pg_constraint k
             WHERE k.conrelid = c.oid AND k.contype = 'p' AND k.conname = c.relname || '_pkc')
 """
 # Objects of extensions are left out: their installer's word holds. So are functions that were
-# closed to PUBLIC: nobody is to call them whom they were not opened to.
+# closed to PUBLIC: nobody is to call them whom they were not opened to. Sequences of identity
+# columns are among the rest: default privileges reach those of a new table as well.
 _OBJECTS = f"""
 SELECT CASE WHEN c.relkind = 'S' THEN 'sequence' WHEN {VERSION_TABLE} THEN 'version table'
             ELSE 'table' END AS kind,
@@ -63,7 +64,7 @@ SELECT CASE WHEN c.relkind = 'S' THEN 'sequence' WHEN {VERSION_TABLE} THEN 'vers
 FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
 WHERE n.nspname = $1 AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') AND NOT EXISTS (
     SELECT FROM pg_depend d
-    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype IN ('e', 'i'))
+    WHERE d.classid = 'pg_class'::regclass AND d.objid = c.oid AND d.deptype = 'e')
 UNION ALL
 SELECT 'function', format('ROUTINE %s', p.oid::regprocedure),
        pg_get_userbyid(p.proowner)::text, pg_has_role(current_user, p.proowner, 'USAGE')

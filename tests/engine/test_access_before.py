@@ -60,6 +60,9 @@ def test_a_stack_from_before_there_were_groups_is_changed_in_place(former: Proje
     assert former.query("SELECT name FROM skill_files") == [("kept",)]
     assert former.query(f"{_PRIVILEGES} 'groundwork_app'") == [("",)]
     assert former.query(f"{_PRIVILEGES} 'groundwork_readonly'") == [("SELECT",)]
+    for role, held in {"app": "", "readwrite": "SELECT USAGE", "readonly": "SELECT"}.items():
+        on_sequence = _PRIVILEGES.replace("skill_files", "agent_logs_id_seq")
+        assert former.query(f"{on_sequence} 'groundwork_{role}'") == [(held,)]
     on_versions = _PRIVILEGES.replace("skill_files", "alembic_version")
     for role, held in {"app": "", "readwrite": "SELECT", "readonly": "SELECT"}.items():
         assert former.query(f"{on_versions} 'groundwork_{role}'") == [(held,)]

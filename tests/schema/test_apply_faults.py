@@ -218,6 +218,36 @@ def test_a_role_without_rights_on_the_schema_holds_up_nothing(place: Place) -> N
     assert "has no rights on schema public" in waits[0]
 
 
+def test_a_migrator_without_statistics_passes_a_stranger_by(place: Place) -> None:
+    """PostgreSQL hides the kind of a session, and since when it is, from others than its role."""
+    migrator = f"migrator {os.urandom(4).hex()}"
+    place.execute(
+        f"CREATE ROLE \"{migrator}\" LOGIN PASSWORD '{place.password}'",
+        f'ALTER DATABASE "{place.database}" OWNER TO "{migrator}"',
+    )
+    lab = _lab(
+        place.as_user(migrator, place.password),
+        revision("aaaa", script("CREATE TABLE one (id int)")),
+    )
+    try:
+        with _stranger(place, lab):
+            assert lab.up("aaaa", lock_wait=0.5).heads == ("aaaa",)
+        with (
+            _stranger(place, lab, grant="CREATE ON SCHEMA public"),
+            pytest.raises(LockedError, match="of stranger "),
+        ):
+            lab.up("aaaa", lock_wait=0.5)
+    finally:
+        place.execute(
+            f'REASSIGN OWNED BY "{migrator}" TO "{place.user}"',
+            f'DROP OWNED BY "{migrator}"; DROP ROLE "{migrator}"',
+        )
+
+    assert "has no rights on schema public" in next(
+        line(told) for told in lab.told if told.state == "waiting"
+    )
+
+
 def test_a_role_with_rights_on_the_schema_is_waited_for(place: Place) -> None:
     """It may be a run of a former version, which knows the advisory lock alone."""
     lab = _lab(place, revision("aaaa", script("SELECT 1")))

@@ -256,6 +256,21 @@ def test_an_env_that_reads_a_variable_of_its_own_is_told_by_name(
     _both_ways(project, postgres_server, variable="MY_APP_DSN")
 
 
+def test_an_env_that_runs_a_program_by_its_bare_name_when_it_is_imported(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    """Python looks for it in `os.environb`, whose keys are bytes."""
+    project = projects.bare(tmp_path)
+    _fill(project)
+    env = project.scripts / "env.py"
+    env.write_text(
+        'import os, subprocess\n\nsubprocess.run(["uname", "-s"], check=True)\n'
+        'os.environ.get("RELEASE")\n' + env.read_text()
+    )
+
+    _both_ways(project, postgres_server)
+
+
 def test_three_hundred_revisions(tmp_path: Path, postgres_server: PostgresServer) -> None:
     """A long history is no other case than a short one."""
     project = projects.bare(tmp_path)

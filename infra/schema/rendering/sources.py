@@ -173,12 +173,12 @@ class Watch:
         kind: Any = type(os.environ)
         read, iterate = kind.__getitem__, kind.__iter__
 
-        def noted_read(environ: Any, key: str) -> str:
-            # Who goes through all of them depends on none in particular.
+        def noted_read(environ: Any, key: str | bytes) -> Any:
+            # Who goes through all of them depends on none in particular. `os.environb` is of the
+            # same class: Python looks there for PATH where a program is run by its bare name.
             if _asker(sys._getframe(1)) not in self._readers:  # noqa: SLF001 - the only way to know who asks
-                self.variables.add(key)
-            value: str = read(environ, key)
-            return value
+                self.variables.add(os.fsdecode(key))
+            return read(environ, key)
 
         def noted_iteration(environ: Any) -> Any:
             self._readers.add(_asker(sys._getframe(1)))  # noqa: SLF001 - as above

@@ -44,7 +44,8 @@ locktype = 'relation' AND granted AND mode = 'ShareUpdateExclusiveLock'
 """
 _BY = "SELECT pid FROM pg_catalog.pg_locks WHERE {held}"
 # Whoever may become the owner of the schema or of the database may migrate, and so may who may
-# create in the schema or write into the ledger.
+# create in the schema or write into the ledger. Without pg_read_all_stats the kind of another
+# role's session is not shown.
 _HOLDER = """
 SELECT a.pid, a.usename AS role, a.application_name AS application, host(a.client_addr) AS address,
        to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') AS since,
@@ -58,7 +59,7 @@ LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1
 LEFT JOIN pg_catalog.pg_namespace l ON l.nspname = 'schema_ledger'
 LEFT JOIN pg_catalog.pg_class e ON e.relnamespace = l.oid AND e.relname = 'events'
 WHERE a.pid IN (SELECT pid FROM pg_catalog.pg_locks WHERE {held}) AND a.pid <> pg_backend_pid()
-    AND a.backend_type = 'client backend'
+    AND coalesce(a.backend_type, 'client backend') = 'client backend'
 """
 # The transaction that holds a table's lock is idle, and neither its snapshot nor its id is in the
 # way of another session.
