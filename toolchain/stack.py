@@ -42,6 +42,7 @@ _MADE_ONCE: dict[str, tuple[str, ...]] = {
     "docker:index/network:Network": ("docker", "network", "inspect", "--format={{.Id}}"),
     "docker:index/container:Container": ("docker", "container", "inspect", "--format={{.Id}}"),
 }
+_PARTS = 3  # of a stack's whole name: organization, project, stack
 _SALT = re.compile(r"^encryptionsalt:.*$", re.MULTILINE)
 
 
@@ -173,6 +174,10 @@ class Stack:
         if self._own_backend and self._existing and not self._sets("environment", "preview"):
             self._find()
             return
+        if self._own_backend and _SALT.search(self._configuration()):
+            if self._is_known():
+                return
+            self._refuse_other_project()
         if not self._own_backend:
             self._refuse_former_name()
             if _SALT.search(self._copy.read_text()) and self._has_state():
@@ -213,18 +218,47 @@ class Stack:
                 f"organization/{project.name()}/{self.name}"
             )
 
+    def _refuse_other_project(self) -> None:
+        """Raise where the stack's file was in use, and the user's backend has it elsewhere alone.
+
+        Under a new name of the project it would be made again from nothing. A file without a salt
+        says nothing: other projects have a stack of that name, too.
+        """
+        listed = [str(engine.locate()), "stack", "ls", "--all", "--json"]
+        known = json.loads(
+            run.output(listed, env=self._environment, cwd=versions.ROOT, timeout=120)
+        )
+        names = [each["name"].split("/") for each in known]
+        for owner, former, name in (each for each in names if len(each) == _PARTS):
+            if name != self.name or former == project.name():
+                continue
+            raise ToolchainError(
+                f"the backend has no stack {name} of this project, {project.name()}, but one of "
+                f"the project {former}, and Pulumi.{name}.yaml has been in use. Nothing was "
+                "changed. Where the project was renamed, take the stack along:\n"
+                f"  pulumi stack rename --stack {owner}/{former}/{name} "
+                f"{owner}/{project.name()}/{name}\n"
+                f"For another stack beside that: pulumi stack init {name}"
+            )
+
     def _find(self) -> None:
         """Make sure that the backend has the stack, where it is not for this run to make it."""
+        if not self._is_known():
+            raise ToolchainError(
+                f"the backend has no stack {self.name}, and a look at it makes none. Bring it up "
+                f"first, with `make up{self._suffix}`; or set {project.name()}:environment to "
+                f"preview in Pulumi.{self.name}.yaml, whose stacks come and go"
+            )
+
+    def _is_known(self) -> bool:
+        """Ask the backend whether it has the stack."""
         try:
             self._ask("stack", "--show-name", "--non-interactive")
         except run.CommandError as exc:
             if "no stack named" not in str(exc):
                 raise ToolchainError(f"the stack {self.name} can't be read: {exc}") from exc
-            raise ToolchainError(
-                f"the backend has no stack {self.name}, and a look at it makes none. Bring it up "
-                f"first, with `make up{self._suffix}`; or set {project.name()}:environment to "
-                f"preview in Pulumi.{self.name}.yaml, whose stacks come and go"
-            ) from None
+            return False
+        return True
 
     def _free_stale_lock(self) -> bool:
         """Unlock a stack whose engine was killed: its lock names a process that is gone."""
@@ -287,10 +321,10 @@ class Stack:
         finally:
             signal.signal(signal.SIGINT, before)
 
-    def _ask(self, *arguments: str, folder: Path = versions.ROOT) -> str:
+    def _ask(self, *arguments: str, folder: Path | None = None) -> str:
         """Run a command that is over at once, and give what it says."""
         command = [str(engine.locate()), *arguments, "--stack", self.name]
-        return run.output(command, env=self._environment, cwd=folder, timeout=120)
+        return run.output(command, env=self._environment, cwd=folder or versions.ROOT, timeout=120)
 
     def _outputs(self) -> dict[str, str]:
         """Give the outputs of a stack that is up, with their secrets."""

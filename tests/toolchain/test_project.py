@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import pytest
 
-from toolchain import backend, project, versions
+from toolchain import backend, engine, project, versions
 from toolchain.errors import ToolchainError
 from toolchain.stack import Stack
 
@@ -120,3 +121,30 @@ def test_the_end_of_a_stack_says_what_stays(
     (tmp_path / "Pulumi.dev.yaml").write_text(f"config:\n{configuration}")
 
     assert said in f"gone{Stack('dev')._what_stays()}"  # noqa: SLF001 - its callers need an engine
+
+
+def test_a_backend_of_the_users_own_is_asked_for_the_former_name(
+    described: Path, tmp_path: Path, pulumi: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine lists it; a stack file that has never been in use is another matter."""
+    described.write_text("name: groundwork\nruntime: python\n")
+    (tmp_path / "states").mkdir()
+    monkeypatch.setenv("PULUMI_BACKEND_URL", (tmp_path / "states").as_uri())
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "x")
+    monkeypatch.setattr(engine, "locate", lambda: pulumi)
+    stack = Stack("dev")
+    stack._environment = dict(os.environ)  # noqa: SLF001 - as `make` prepares it
+    monkeypatch.setattr(versions, "ROOT", tmp_path)
+    stack._ask("stack", "init", folder=tmp_path)  # noqa: SLF001 - the engine's own
+    stack._initialise()  # noqa: SLF001 - its callers need a project that runs
+
+    described.write_text("name: shop\nruntime: python\n")
+    project.name.cache_clear()
+    with pytest.raises(ToolchainError) as caught:
+        stack._initialise()  # noqa: SLF001 - as above
+    assert "--stack organization/groundwork/dev organization/shop/dev" in str(caught.value)
+
+    (tmp_path / "Pulumi.dev.yaml").unlink()
+    stack._initialise()  # noqa: SLF001 - as above
+    assert "encryptionsalt" in (tmp_path / "Pulumi.dev.yaml").read_text()
+    stack._initialise()  # noqa: SLF001 - as above
