@@ -96,6 +96,9 @@ _FAILS = {
     'ALTER TABLE tasks ALTER "from" SET NOT NULL': "has no from",
     'ALTER TABLE tasks ALTER "Odd ""name" SET NOT NULL': 'has no "Odd ""name"',
     "CREATE TYPE s AS ENUM ('open'); ALTER TABLE tasks ALTER state TYPE s USING state::s": "new s",
+    "ALTER TABLE clients ALTER id TYPE int USING id / 2": "the same id as another once id is int",
+    "CREATE INDEX i ON clients ((1 / (id - 5)))": "values of which 1 / (id - 5) can't be computed",
+    "ALTER TABLE tasks ADD x int GENERATED ALWAYS AS (1 / (id - 5)) STORED": "x can't be computed",
     "CREATE TYPE s AS ENUM ('open'); ALTER TABLE tasks ALTER state TYPE s"
     " USING (CAST(state::text AS s))": "new s lacks",
 }

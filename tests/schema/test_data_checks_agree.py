@@ -44,6 +44,11 @@ CREATE TABLE ex (room int, during tsrange); INSERT INTO ex VALUES (1, '[2026-01-
 CREATE TABLE self (id int PRIMARY KEY, up int); INSERT INTO self VALUES (1, NULL), (2, 1), (3, 9);
 CREATE MATERIALIZED VIEW mv AS SELECT b FROM t;
 CREATE TABLE "Weird ""T" ("Select" int, "x y" text); INSERT INTO "Weird ""T" VALUES (1, NULL), (1, 'a');
+CREATE TABLE uq (k int UNIQUE, ts timestamptz UNIQUE, s text, n numeric CONSTRAINT big CHECK (n > 10));
+CREATE UNIQUE INDEX uq_lower ON uq (s);
+INSERT INTO uq VALUES (1, '2026-01-01 10:00Z', '1', 10.2), (2, '2026-01-01 11:00Z', '01', 10.4), (3, NULL, NULL, NULL);
+CREATE TABLE up (x timestamp, y int, UNIQUE (x, y)) PARTITION BY LIST (y); CREATE TABLE up1 PARTITION OF up FOR VALUES IN (1);
+INSERT INTO up VALUES ('2026-01-01 10:00', 1), ('2026-01-01 11:00', 1);
 ANALYZE;
 """
 
@@ -194,10 +199,33 @@ ALTER TABLE t ALTER n TYPE int USING (n * 4); ALTER TABLE t ADD CHECK (n % 2 = 0
 CREATE TYPE kind AS ENUM ('a'); ALTER TABLE t ADD k kind NOT NULL DEFAULT 'a'; ALTER TABLE t ADD UNIQUE (b)
 ALTER TABLE t ADD x timestamptz DEFAULT CURRENT_TIMESTAMP UNIQUE
 ALTER TABLE t ADD "default" int DEFAULT NULL CONSTRAINT "check" CHECK ("default" IS NOT NULL)
-ALTER TABLE t ADD x int NOT NULL DEFAULT -1 CHECK (x < 0) REFERENCES q (x)"""
+ALTER TABLE t ADD x int NOT NULL DEFAULT -1 CHECK (x < 0) REFERENCES q (x)
+ALTER TABLE t ADD x int GENERATED ALWAYS AS (10 / b) STORED
+ALTER TABLE t ADD x int GENERATED ALWAYS AS (10 / (b + 1)) STORED
+CREATE INDEX ON t ((10 / b))
+CREATE INDEX ON t ((10 / b)) WHERE b > 0
+CREATE INDEX CONCURRENTLY ON t (lower(s), (s::int))
+CREATE INDEX ON "Weird ""T" ((10 / ("Select" - 1)), "x y")
+ALTER TABLE t RENAME b TO b2; CREATE INDEX ON t ((10 / b2))
+ALTER TABLE uq ALTER ts TYPE date
+ALTER TABLE uq ALTER ts TYPE date USING ts
+ALTER TABLE uq ALTER s TYPE int USING s::int
+ALTER TABLE uq RENAME s TO "S x"; ALTER TABLE uq ALTER "S x" TYPE int USING "S x"::int
+ALTER TABLE uq ALTER s TYPE varchar(9)
+ALTER TABLE uq ALTER n TYPE int
+ALTER TABLE uq ALTER n TYPE numeric(4, 1)
+ALTER TABLE uq ALTER k TYPE bigint
+ALTER TABLE uq ALTER k TYPE bigint USING 7
+ALTER TABLE uq ALTER k TYPE int USING k / 2
+ALTER TABLE uq ALTER k TYPE int USING k * 2
+ALTER TABLE uq DROP CONSTRAINT uq_ts_key, ALTER ts TYPE date
+DROP INDEX uq_lower; ALTER TABLE uq ALTER s TYPE int USING s::int
+ALTER TABLE uq DROP CONSTRAINT big; ALTER TABLE uq ALTER n TYPE int
+ALTER TABLE up ALTER x TYPE date"""
 
 # What an earlier statement makes is no live row, and is left to a rehearsal.
 _REHEARSED = ("CREATE TABLE n2 AS", "SELECT * INTO n3")
+_UNKNOWN = "ALTER TABLE uq RENAME s TO"
 
 
 @pytest.fixture(scope="module")
@@ -232,6 +260,8 @@ def test_the_answers_are_those_of_postgresql(place: Place, sql: str) -> None:
     outcomes = {outcome for outcome, _ in said}
     if sql.startswith(_REHEARSED):
         assert outcomes == {"unchecked"}
+    elif sql.startswith(_UNKNOWN):
+        assert outcomes == {"holds", "unchecked"}
     elif refused[:2] in {"22", "23"}:
         assert "violated" in outcomes, (refused, said)
     elif not refused:

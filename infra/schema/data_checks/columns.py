@@ -5,7 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.data_checks import reading
-from infra.schema.data_checks.conditions import AnyRow, Cast, Condition, NotNull, Value
+from infra.schema.data_checks.conditions import (
+    AnyRow,
+    Cast,
+    Computed,
+    Condition,
+    NotNull,
+    Value,
+)
 from infra.schema.linting import trees
 from infra.schema.statements.sentence import Sentence
 from infra.schema.statements.sql import identifier
@@ -57,10 +64,13 @@ def added(column: Mapping[str, Any], clause: Sentence) -> tuple[str, list[Condit
     if not value:
         return "set", []
     found: list[Condition] = []
+    generated = "CONSTR_GENERATED" in kinds
+    if generated:
+        says = f"has values of which {written} can't be computed"
+        found.append(Computed(says=says, columns=(name,), elements=(identifier(name),)))
     if kinds & {"CONSTR_NOTNULL", "CONSTR_PRIMARY"}:
         says = f"would have no {written}"
         null = value.startswith("(NULL)")
-        generated = "CONSTR_GENERATED" in kinds
         if null:
             found.append(AnyRow(says=says))
         elif generated:

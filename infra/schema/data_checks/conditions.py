@@ -18,6 +18,7 @@ __all__ = [
     "Bound",
     "Cast",
     "Check",
+    "Computed",
     "Condition",
     "Exclusion",
     "ForeignKey",
@@ -319,6 +320,30 @@ class Cast(Condition):
             return f"SELECT 1 FROM {source.sql} WHERE {self._too_long()} LIMIT 1"
         value = f"({self.expression}\n)::{self.type}"
         return f"SELECT 1 FROM {source.sql} HAVING pg_catalog.count({value}) < 0"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computed(Condition):
+    """Expressions have a value for all rows; the query fails where one has none.
+
+    Attributes:
+        elements: Them, as SQL writes them.
+        where: Which rows it is about; empty for all.
+    """
+
+    elements: tuple[str, ...]
+    where: str = ""
+
+    def find(self, source: Source) -> str:
+        """Write the query: aggregates, so that the server computes each."""
+        where = f" WHERE ({self.where}\n)" if self.where else ""
+        counts = " + ".join(f"pg_catalog.count({each}\n)" for each in self.elements)
+        return f"SELECT 1 FROM {source.sql}{where} HAVING {counts} < 0"
+
+    def violating(self, source: Source) -> str:
+        """Give nothing: which rows they are can't be asked."""
+        del source
+        return ""
 
 
 @dataclass(frozen=True, kw_only=True)

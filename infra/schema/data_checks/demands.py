@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from infra.schema.data_checks import columns, reading
+from infra.schema.data_checks import columns, reading, rebuilt
 from infra.schema.data_checks.conditions import (
     AnyRow,
     Bound,
@@ -156,6 +156,7 @@ def _command(  # noqa: PLR0911 - one for each kind of command
         return _retyped(relation, command, clause, state)
     if kind == "AT_DropConstraint":
         relation.unvalidated.pop(what, None)
+        state.dropped.add(what)
     return [], {what: "gone"} if kind == "AT_DropColumn" else {}
 
 
@@ -196,7 +197,15 @@ def _retyped(
     used = [*reading.types_named(tree), *([] if labels is not None else [type_])]
     if any(map(state.type_made, used)):
         found = replace(found, blocked="an earlier statement of the plan makes a type that it uses")
-    return [found], {column: _after_cast(relation, column, cast, made=bool(found.blocked))}
+    after = _after_cast(relation, column, cast, made=bool(found.blocked))
+    more: list[Condition] = []
+    before = relation.columns.get(column, "")
+    live = before.removeprefix("was ") if before.startswith("was ") else column
+    if not found.blocked and not before.startswith("is ") and relation.live is not None:
+        value = after.removeprefix("is ") if after.startswith("is ") else ""
+        kept = rebuilt.rebuilt(command, live, value, cast.type, frozenset(state.dropped))
+        more = [kept] if kept is not None else []
+    return [found, *more], {column: after}
 
 
 def _after_cast(relation: Relation, column: str, cast: Cast, *, made: bool) -> str:
@@ -246,14 +255,15 @@ def _beside(
 
 def _index(fields: Mapping[str, Any], sql: str, state: PlanState) -> Iterator[Demand]:
     name = trees.relation(fields.get("relation"))
-    condition = reading.index(fields, sql)
-    if name is None or condition is None:
+    found = reading.index(fields, sql)
+    if name is None or not found:
         return
     table = state.resolved(name)
     if fields.get("if_not_exists") and state.has_index(table, str(fields.get("idxname", ""))):
         return
     only = not fields.get("relation", {}).get("inh")
-    yield from _demand(table, condition, state, only=only)
+    for condition in found:
+        yield from _demand(table, condition, state, only=only)
 
 
 def _domain(fields: Mapping[str, Any], sql: str, state: PlanState) -> Iterator[Demand]:

@@ -70,6 +70,7 @@ class PlanState:
         anything: Why any row may be another than the live one; empty where none may.
         touched: What was changed, in order.
         parted: Live partitions that were attached or detached.
+        dropped: Indexes and constraints that went, or have another name.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class PlanState:
         self.anything = ""
         self.touched: list[Touched] = []
         self.parted: set[Name] = set()
+        self.dropped: set[str] = set()
         self._path = self._home = path
         self._role = role
         self._objects = objects
@@ -186,6 +188,7 @@ class PlanState:
 
     def _make(self, kind: str, fields: Mapping[str, Any], sql: str) -> None:
         found = effects.of(kind, fields)
+        self.dropped.update(name[1] for name in found.gone)
         for name in found.gone:
             gone = self._relations.pop(self.resolved(name), None)
             if gone is not None and gone.live is not None:
@@ -206,6 +209,7 @@ class PlanState:
     def _rename(self, fields: Mapping[str, Any]) -> None:
         kind, new = str(fields.get("renameType")), str(fields.get("newname", ""))
         found = effects.of("RenameStmt", fields)
+        self.dropped.update({old[1] for old, _ in found.becomes} | {str(fields.get("subname", ""))})
         if kind in {"OBJECT_TYPE", "OBJECT_DOMAIN"}:
             for old, _ in found.becomes:
                 made = self._type(old)

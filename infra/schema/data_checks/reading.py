@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from infra.schema.data_checks.conditions import (
     Bound,
     Check,
+    Computed,
     Condition,
     Exclusion,
     ForeignKey,
@@ -37,6 +38,11 @@ __all__ = [
     "types_named",
     "unique",
 ]
+
+
+# What has a value whatever it is given.
+_TOTAL = frozenset({"lower", "upper", "btrim", "ltrim", "rtrim", "length", "md5"})
+_ARITHMETIC = frozenset("+-*/%^")
 
 
 def clauses(sql: str) -> list[Sentence]:
@@ -188,10 +194,11 @@ def _element(fields: Mapping[str, Any], text: Sentence) -> str:
     return written + (f" COLLATE {'.'.join(map(identifier, collation))}" if collation else "")
 
 
-def index(fields: Mapping[str, Any], sql: str) -> Unique | None:
-    """Read what a unique index demands; nothing of another index."""
-    if not fields.get("unique"):
-        return None
+def index(fields: Mapping[str, Any], sql: str) -> list[Condition]:
+    """Read what an index demands: that its expressions have a value, and differ if it is unique."""
+    computed = [trees.element(each)[1].get("expr") for each in fields.get("indexParams", [])]
+    if not fields.get("unique") and not _may_fail(computed):
+        return []
     sentence = Sentence(sql)
     sentence.past("ON")
     sentence.skip("ONLY")
@@ -209,13 +216,37 @@ def index(fields: Mapping[str, Any], sql: str) -> Unique | None:
         for each, text in zip(params, elements, strict=True)
     ]
     named = tuple(str(each["name"]) for each in params if "name" in each)
-    return Unique(
-        says=f"has the same {', '.join(shown)} as another",
-        columns=(*named, *read_columns([params, fields.get("whereClause")])),
-        elements=elements,
-        where=where,
-        nulls_equal=bool(fields.get("nulls_not_distinct")),
-        inherits=False,
+    columns = (*named, *read_columns([params, fields.get("whereClause")]))
+    if not fields.get("unique"):
+        says = f"has values of which {', '.join(shown)} can't be computed"
+        return [
+            Computed(says=says, columns=columns, elements=elements, where=where, inherits=False)
+        ]
+    return [
+        Unique(
+            says=f"has the same {', '.join(shown)} as another",
+            columns=columns,
+            elements=elements,
+            where=where,
+            nulls_equal=bool(fields.get("nulls_not_distinct")),
+            inherits=False,
+        )
+    ]
+
+
+def _may_fail(node: Any) -> bool:
+    """Tell whether an expression has no value for some rows: a division, a cast, a function."""
+    if isinstance(node, list):
+        return any(map(_may_fail, node))
+    if not isinstance(node, dict):
+        return False
+    called, cast, operation = (node.get(kind) for kind in ("FuncCall", "TypeCast", "A_Expr"))
+    to = trees.strings(cast.get("typeName", {}).get("names", [])) if cast else ()
+    return (
+        (called is not None and trees.strings(called.get("funcname", []))[-1] not in _TOTAL)
+        or (cast is not None and to[-1:] != ("text",))
+        or bool(operation and _ARITHMETIC.intersection(trees.strings(operation.get("name", []))))
+        or any(map(_may_fail, node.values()))
     )
 
 

@@ -60,6 +60,9 @@ SELECT w.nspname::text AS schema, w.relname::text AS name, w.relkind::text AS ki
         LEFT JOIN pg_catalog.pg_class pc ON pc.oid = x.confrelid
         LEFT JOIN pg_catalog.pg_namespace pn ON pn.oid = pc.relnamespace
         WHERE x.conrelid = w.oid AND x.contype IN ('c', 'f')) AS constraints,
+       (SELECT pg_catalog.json_object_agg(i.relname, pg_catalog.pg_get_indexdef(i.oid))::text
+        FROM pg_catalog.pg_index x JOIN pg_catalog.pg_class i ON i.oid = x.indexrelid
+        WHERE x.indrelid = w.oid AND x.indisunique AND x.indisvalid) AS uniques,
        (SELECT pg_catalog.json_agg(pg_catalog.json_build_array(pn.nspname, pc.relname))::text
         FROM pg_catalog.pg_constraint x
         JOIN pg_catalog.pg_class pc ON pc.oid = x.confrelid
@@ -146,6 +149,7 @@ class Table:
         primary: The columns of its primary key.
         keys: The expressions of its partition key.
         constraints: Checks and foreign keys by name.
+        uniques: Its unique indexes by name, as PostgreSQL writes them.
         cascades: The tables that it refers to, whose deletes and updates reach its rows.
         kin: Itself, the tables that inherit from it, and those that it inherits from.
         rest: Its default partition.
@@ -158,6 +162,7 @@ class Table:
     primary: tuple[str, ...] = ()
     keys: tuple[str, ...] = ()
     constraints: Mapping[str, Stored] = field(default_factory=dict)
+    uniques: Mapping[str, str] = field(default_factory=dict)
     cascades: frozenset[Name] = frozenset()
     kin: frozenset[Name] = frozenset()
     rest: Name | None = None
@@ -194,6 +199,7 @@ def _table(row: Any) -> Table:
             )
             for name, each in constraints.items()
         },
+        uniques=json.loads(row["uniques"] or "{}"),
         cascades=frozenset((each[0], each[1]) for each in json.loads(row["cascades"] or "[]")),
         kin=frozenset((each[0], each[1]) for each in json.loads(row["kin"] or "[]")),
         rest=(rest[0], rest[1]) if rest else None,
