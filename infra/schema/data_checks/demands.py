@@ -135,6 +135,10 @@ def _command(  # noqa: PLR0911 - one for each kind of command
     if kind == "AT_SetNotNull":
         return [reading.not_null(what)], {}
     if kind == "AT_AddConstraint":
+        if definition.get("indexname"):
+            key = state.key_of(name, str(definition["indexname"]))
+            primary = definition.get("contype") == "CONSTR_PRIMARY"
+            return [reading.not_null(column) for column in key if primary], {}
         return _constraint(relation, definition, clause, state), {}
     if kind == "AT_ValidateConstraint":
         return relation.unvalidated.pop(what, [Stored(says="", name=what)]), {}

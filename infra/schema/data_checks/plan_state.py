@@ -88,6 +88,7 @@ class PlanState:
         self.touched: list[Touched] = []
         self.parted: set[Name] = set()
         self.dropped: set[str] = set()
+        self._keys: dict[str, tuple[str, ...]] = {}
         self._path = self._home = path
         self._role = role
         self._objects = objects
@@ -134,6 +135,21 @@ class PlanState:
         """Tell whether the database has an index of that name beside a table."""
         return f"index {trees.written(table[0], index)}" in self._objects
 
+    def key_of(self, table: Name, index: str) -> tuple[str, ...]:
+        """List the columns of an index that the plan has made beside a table, or of a live one."""
+        if index not in self._keys:
+            text = self._objects.get(f"index {trees.written(table[0], index)}", "")
+            after = text.partition(" USING ")[2].removesuffix(", clustered")
+            for kind, fields in trees.parse(f"CREATE INDEX x ON t USING {after}")[0]:
+                self._note_key(index, kind, fields)
+        now = {holds: name for name, holds in self.relation(table).columns.items()}
+        return tuple(now.get(f"was {each}", each) for each in self._keys.get(index, ()))
+
+    def _note_key(self, index: str, kind: str, fields: Mapping[str, Any]) -> None:
+        if kind == "IndexStmt":
+            params = [each for _, each in trees.elements(fields.get("indexParams"))]
+            self._keys[index] = tuple(str(each["name"]) for each in params if "name" in each)
+
     def type_made(self, name: Name) -> bool:
         """Tell whether the plan makes a type of that name."""
         return self._type(name) is not None
@@ -174,6 +190,7 @@ class PlanState:
             self.unreadable(sql)
         for what, written in _writing(kind, fields):
             self._write(what, written, sql)
+        self._note_key(str(fields.get("idxname", "")), kind, fields)
         if kind == "CreateEnumStmt":
             name = self._placed(trees.named(trees.strings(fields.get("typeName", []))))
             self._types[name] = trees.strings(fields.get("vals", []))
