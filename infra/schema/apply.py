@@ -392,7 +392,7 @@ class _Run:
 
     def _kept(self) -> str:
         if not self._applied:
-            return "Nothing was changed."
+            return failures.NOTHING
         number = len(self._applied)
         revisions = "One revision is" if number == 1 else f"{number} revisions are"
         return f"{revisions} finished and kept: the database is at {failures.heads(self._heads)}."

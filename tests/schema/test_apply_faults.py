@@ -520,6 +520,7 @@ def test_an_invalid_index_is_dropped_and_built_again(
     with pytest.raises(MigrationError, match="could not create unique index") as caught:
         lab.up("aaaa")
     assert "What it had committed is kept" in str(caught.value)
+    assert "Nothing was changed" not in str(caught.value)
     assert lab.ask(invalid) == 1
     place.execute("DELETE FROM one WHERE ctid = (SELECT max(ctid) FROM one)")
 

@@ -12,7 +12,18 @@ from infra.schema.statements.sql import first_line
 if TYPE_CHECKING:
     from infra.schema.model import Step
 
-__all__ = ["AGAIN", "Failure", "Reason", "dropped", "failed", "heads", "late", "moved", "read"]
+__all__ = [
+    "AGAIN",
+    "NOTHING",
+    "Failure",
+    "Reason",
+    "dropped",
+    "failed",
+    "heads",
+    "late",
+    "moved",
+    "read",
+]
 
 AGAIN = frozenset({"55P03", "40P01", "40001"})
 """SQLSTATEs after which the same revision may succeed: lock_timeout, deadlock, serialization."""
@@ -21,6 +32,10 @@ _INTEGRITY = "23"  # the class whose DETAIL quotes rows
 _LOST = ("08", "57P")
 _CANCELED = "57014"
 _FATAL = frozenset({"FATAL", "PANIC"})
+
+
+NOTHING = "Nothing was changed."
+"""What a run kept that finished no revision."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,6 +127,9 @@ def failed(step: Step, reason: Reason, *, kept: str, tries: int, place: str) -> 
     lines.append(f"{said}{reason.text}")
     lines += [f"DETAIL: {reason.detail}"] if reason.detail else []
     lines += [f"HINT: {reason.hint}"] if reason.hint else []
+    # A statement outside of a transaction may leave something, an INVALID index for example.
+    commits = step.script.live or step.script.autocommit
+    kept = "No revision was finished." if commits and kept == NOTHING else kept
     lines += [f"{_undone(step)} {kept}", _next(step, reason)]
     return MigrationError("\n".join(lines), revision=step.revision, sqlstate=reason.sqlstate)
 
