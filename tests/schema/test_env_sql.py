@@ -268,6 +268,34 @@ def test_a_file_that_an_approval_does_not_know_is_not_loaded(tmp_path: Path, pla
     assert way.ask("SELECT to_regclass('one')") is None
 
 
+@pytest.mark.parametrize(
+    "read",
+    [
+        "import sqlite3\nsqlite3.connect(file).close()",
+        "import subprocess\nsubprocess.run(['cat', file], check=True)",
+    ],
+)
+def test_a_file_that_others_read_for_a_revision_is_covered_too(
+    tmp_path: Path, place: Place, read: str
+) -> None:
+    """SQLite and programs open files that Python knows nothing of."""
+    project = _helped(tmp_path)
+    (tmp_path / "surprise.db").write_bytes(b"")
+    project.revision(
+        "aaaa",
+        None,
+        "op.get_bind().exec_driver_sql('CREATE TABLE one (id int)')\n"
+        "from pathlib import Path\n"
+        f"file = str(Path(__file__).parents[2] / 'surprise.db')\n{read}",
+    )
+    way = Way(project.root, place)
+    way.terms["approved"] = True
+
+    with pytest.raises(MigrationError, match=r"surprise\.db is about to be loaded"):
+        way.run()
+    assert way.ask("SELECT to_regclass('one')") is None
+
+
 @pytest.mark.parametrize("when", ["before", "after", "callback", "listener", "driver"])
 def test_a_table_that_env_py_drops_only_online_is_not_dropped(
     tmp_path: Path, place: Place, when: str

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Watch",
+    "absolute",
     "checksum",
     "entry",
     "environment_stamp",
@@ -27,6 +28,7 @@ __all__ = [
     "is_project",
     "listing_stamp",
     "name_below",
+    "read_elsewhere",
     "visible",
 ]
 
@@ -197,11 +199,14 @@ class Watch:
         return sorted(path for path in self.listings if is_project(path, self._root))
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
-        if self._busy or event not in {"open", "os.listdir", "os.scandir"}:
+        if self._busy:
+            return
+        if event not in {"open", "os.listdir", "os.scandir"}:
+            self.files.update(read_elsewhere(event, arguments))
             return
         self._busy = True  # what follows may be heard as well
         try:
-            path = _absolute(arguments[0])
+            path = absolute(arguments[0])
             if path is None:
                 return
             if event != "open":
@@ -216,7 +221,21 @@ class Watch:
             self._busy = False
 
 
-def _absolute(path: object) -> str | None:
+def read_elsewhere(event: str, arguments: tuple[Any, ...]) -> list[str]:
+    """List the files, absolute, that SQLite reads, or a program that has their names."""
+    if event == "sqlite3.connect":
+        named, folder = arguments[:1], ""
+    elif event == "subprocess.Popen" and not isinstance(arguments[1], str | bytes):
+        named, folder = tuple(arguments[1]), os.fsdecode(arguments[2] or "")
+    else:
+        return []
+    names = [os.fsdecode(each) for each in named if isinstance(each, str | bytes | os.PathLike)]
+    paths = [Path(folder, name).absolute() for name in names if "\0" not in name]
+    return [str(path) for path in paths if os.path.isfile(path)]  # noqa: PTH113 - no error for a name that is too long
+
+
+def absolute(path: object) -> str | None:
+    """Make what an audit event names a path; None where it names a descriptor or the like."""
     if path is None:
         return str(Path.cwd())
     if isinstance(path, str | bytes | os.PathLike):

@@ -12,7 +12,7 @@ import asyncpg
 from alembic.util import CommandError
 from sqlalchemy import Engine, event
 
-from infra.schema.rendering.sources import entry, is_project
+from infra.schema.rendering.sources import absolute, entry, is_project, read_elsewhere
 from infra.schema.running.records import OURS
 from infra.schema.statements import losses, session
 from infra.schema.statements.lexer import UnfinishedError, split
@@ -20,7 +20,7 @@ from infra.schema.statements.sentence import Sentence
 from infra.schema.statements.sql import first_line
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping
+    from collections.abc import Awaitable, Callable, Collection, Iterator, Mapping, Sequence
 
 __all__ = ["Files", "OwnStatements", "UncoveredError", "quietly"]
 
@@ -69,14 +69,19 @@ class Files:
             raise UncoveredError(self.refused)
 
     def _heard(self, event_: str, arguments: tuple[Any, ...]) -> None:
-        if event_ != "open" or self._busy or _writes(*arguments[1:3]):
+        if self._busy:
             return
-        if not isinstance(arguments[0], str | bytes | os.PathLike):
+        found: Sequence[str | None]
+        if event_ == "open":
+            found = [] if _writes(*arguments[1:3]) else [absolute(arguments[0])]
+        else:
+            found = read_elsewhere(event_, arguments)
+        paths = [Path(each) for each in found if each is not None]
+        if not paths:
             return
         self._busy = True  # what follows opens the file as well
         try:
-            path = Path(os.fsdecode(arguments[0])).absolute()
-            why = self._objection(path)
+            why = next(filter(None, map(self._objection, paths)), "")
         finally:
             self._busy = False
         if why:
