@@ -123,7 +123,7 @@ def _sections(
             details.sql(told, seen),
             details.locks(told, seen),
             coverage.unrehearsed(review, told),
-            returning.way_back(told, seen, table, refused=refused),
+            returning.way_back(told, seen, table, stack=review.stack, refused=refused),
             details.drift(plan),
             details.models(rehearsal),
             details.notes(review, plan),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from infra.project import spelled
@@ -23,24 +24,34 @@ _COMMANDS = """\
 pulumi config set {downgrade} allow
 pulumi up
 # or, without Pulumi:
-python -m infra.schema upgrade --downgrade allow"""
+python -m infra.schema upgrade --downgrade allow{stack}"""
 
 _FORWARD = """\
 # this takes revisions back; to apply them again, from a checkout that has them
 pulumi up
 # or, without Pulumi:
-python -m infra.schema upgrade"""
+python -m infra.schema upgrade{stack}"""
 
 
 def way_back(
-    plan: Plan, rehearsal: Rehearsal | None, table: tuple[Row, ...], *, refused: bool
+    plan: Plan,
+    rehearsal: Rehearsal | None,
+    table: tuple[Row, ...],
+    *,
+    stack: str,
+    refused: bool,
 ) -> Section | None:
     """Say how to undo what would run, and what came of it in the rehearsal."""
     if not plan.steps:
         return None
     up = any(step.direction == "up" for step in plan.steps)
     there = words.line(", ".join(plan.before) or "none: the database is empty")
-    commands = _COMMANDS.format(there=there, downgrade=spelled("downgrade")) if up else _FORWARD
+    commands = (_COMMANDS if up else _FORWARD).format(
+        there=there,
+        downgrade=spelled("downgrade"),
+        # Asked for where the ledger names the stack.
+        stack=f" --stack {shlex.quote(stack)}" if stack else "",
+    )
     blocks: list[Block] = [Code(text=commands, language="sh")]
     if up and rehearsal:
         blocks += _rehearsed(rehearsal)
