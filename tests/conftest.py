@@ -53,7 +53,11 @@ for _name, _examples in (("daily", 25), ("soak", 2000)):
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "daily"))
 
 # The text of a whole script, for tests that look for one at work.
-_SETTINGS = ("max_connections=200", "track_activity_query_size=16384")
+_SETTINGS = (
+    "max_connections=200",
+    "max_prepared_transactions=8",
+    "track_activity_query_size=16384",
+)
 _PASSWORD = "test-%-@-/"  # noqa: S105 - of a throwaway server; characters that URLs stumble on
 
 

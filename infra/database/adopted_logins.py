@@ -90,5 +90,5 @@ async def _complete(props: Mapping[str, Any], before: Mapping[str, str]) -> None
         await admin.execute(connection, opened, doing="letting adopted roles log in")
         for role, verifier in logins.items():
             if verifier and verifier != before.get(role):
-                # Whoever reads a failing statement learns no verifier.
+                # The text of a failing statement has no verifier.
                 await admin.set_password(connection, role, verifier)

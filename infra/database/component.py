@@ -374,7 +374,7 @@ class Database(pulumi.ComponentResource):
         return extension.schema or there or self._extension_schema
 
     def _install_extensions(self, grants: Grants) -> list[pulumi.Resource]:
-        """Declare the extensions in schemas that everybody may use and nobody may fill."""
+        """Declare the extensions, in schemas that all roles may use and none may create in."""
         places = list(dict.fromkeys(map(self._place, self._extensions)))
         after = {place: self._open_extension_schema(grants, place) for place in places}
         made: list[pulumi.Resource] = []

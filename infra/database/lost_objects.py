@@ -279,7 +279,7 @@ def _on_version_table(table: Object, objects: Sequence[Object], roles: Sequence[
 
 async def _execute(connection: Any, *statements: str) -> None:
     """Run statements one by one: some can't be in a transaction."""
-    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+    import asyncpg  # noqa: PLC0415 - a connection is there, so it is loaded
 
     for statement in statements:
         try:

@@ -1,7 +1,7 @@
 """What the state has of a database and its roles, and what was removed from the server since.
 
 The provider `postgresql` looks at the server in a refresh alone: in an `up`, a role or a database
-that somebody dropped is "unchanged", and all that needs it fails. So the first resource of the
+that was dropped is "unchanged", and all that needs it fails. So the first resource of the
 component compares the server with the state, and makes again what is missing, as the state has it.
 What the provider then does finds what it expects.
 """

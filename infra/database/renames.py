@@ -106,7 +106,7 @@ def _refuse_undroppable(state: StackState, name: str, settings: Settings) -> Non
         other = _set("database", settings.database.replace("'", "_"))
         raise RenameError(
             f"The database's name {settings.database!r} has a ', and the provider postgresql can't"
-            " drop a database of such a name: it would stay, and let nobody in. Nothing was"
+            " drop a database of such a name: it would stay, closed to connections. Nothing was"
             f" changed. Choose another name: {other}"
         )
 

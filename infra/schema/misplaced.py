@@ -74,7 +74,7 @@ async def _look(connection: Any, history: History, tables: frozenset[str], homes
 
 async def _heads(connection: Any, table: VersionTable) -> list[str]:
     """Read a version table, which may be another program's of the same name."""
-    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+    import asyncpg  # noqa: PLC0415 - a connection is there, so it is loaded
 
     await connection.execute("SAVEPOINT heads")
     try:

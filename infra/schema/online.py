@@ -2,8 +2,8 @@
 
 Reads JSON from standard input, a line each: first the task with `folder`, `variable`, `url`,
 `parent`, a process id, and `sources`, the checksums of the approved files or null; then one order
-after the other. Answers each order with a line: `done` or `error`, and `sent` where somebody looks
-on. The order `compare` compares the models with the database; its answer is `differs`, or
+after the other. Answers each order with a line: `done` or `error`, and `sent` where an observer
+looks on. The order `compare` compares the models with the database; its answer is `differs`, or
 `uncompared` with the reason. Ends with its input, after the revision that is running; or at once
 with its parent.
 """

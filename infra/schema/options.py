@@ -74,7 +74,7 @@ DURATIONS = (
 RULE_LEVELS = ("error", "warning", "note", "off")
 MOST_ROWS = 10_000_000
 USUAL_ROWS = 1_000
-"""Made-up rows of a table where nobody says how many: enough for a row that is in the way to show,
+"""Made-up rows of a table where no number is set: enough for a row that is in the way to show,
 and made in some 20 ms."""
 _PATTERNS = ("acceptedDrift", "driftIgnore")
 _NUMBER = re.compile(r"[0-9]{1,9}")

@@ -80,7 +80,7 @@ def _released(place: Place, files: History, made: Plan) -> tuple[str, ...]:
     """List the revisions of a plan whose files the previous release has, where `since` says it."""
     if not place.options.since or not made.steps:
         return ()
-    from infra.schema.linting import released  # noqa: PLC0415 - at head nobody asks git
+    from infra.schema.linting import released  # noqa: PLC0415 - at head git is not asked
 
     old = released.history_files(files, place.folder, place.options.since)
     up = (step.revision for step in made.steps if step.direction == "up")

@@ -66,7 +66,7 @@ class DataCheck:
         relation: The table, as SQL writes it; empty where it is not known.
         live: Schema and name of the table in the live database; empty where the plan makes it.
         outcome: "violated": it will fail. "holds": no row stands in its way. "likely": statistics
-            say that it will fail. "unchecked": nobody knows. "rehearsed": the live rows can't tell,
+            say that it will fail. "unchecked": not known. "rehearsed": the live rows can't tell,
             and a rehearsal ran it over rows.
         text: The same in words, one line.
     """

@@ -23,7 +23,7 @@ _NOT_IN_URL = "%?#"
 _DATABASES = ("postgres", "template0", "template1")
 _ROLES = ("public", "none")
 _SUPERUSER = "postgres"
-# `$user` in a search_path is the name of whoever is logged in.
+# `$user` in a search_path is the name of the session's role.
 _SCHEMAS = ("information_schema", "$user", ledger.SCHEMA)
 
 

@@ -248,6 +248,33 @@ def test_a_migrator_without_statistics_passes_a_stranger_by(place: Place) -> Non
     )
 
 
+def test_a_prepared_transaction_is_passed_by_or_named(place: Place) -> None:
+    """It has no process, and may hold the lock for ever: its role decides."""
+    first, second = lock.lock_key("public.alembic_version")
+    name = f"stranger {os.urandom(4).hex()}"
+    gid = f"left over {os.urandom(4).hex()}"
+    place.execute(f"CREATE ROLE \"{name}\" LOGIN PASSWORD '{place.password}'")
+    lab = _lab(place, revision("aaaa", script("SELECT 1")), revision("bbbb", script(""), "aaaa"))
+
+    def prepare(by: Place) -> None:
+        by.execute(
+            f"BEGIN; SELECT pg_advisory_xact_lock({first}, {second}); PREPARE TRANSACTION '{gid}'"
+        )
+
+    try:
+        prepare(place.as_user(name, place.password))
+        assert lab.up("aaaa", lock_wait=0.5).heads == ("aaaa",)
+        place.execute(f"ROLLBACK PREPARED '{gid}'")
+        prepare(place)
+        with pytest.raises(LockedError, match=f"the prepared transaction '{gid}' of "):
+            lab.up("bbbb", lock_wait=0.5)
+    finally:
+        place.execute(f"ROLLBACK PREPARED '{gid}'", f'DROP ROLE "{name}"')
+
+    waits = [line(told) for told in lab.told if told.state == "waiting"]
+    assert f"the prepared transaction '{gid}' of {name}, since " in waits[0]
+
+
 def test_a_role_with_rights_on_the_schema_is_waited_for(place: Place) -> None:
     """It may be a run of a former version, which knows the advisory lock alone."""
     lab = _lab(place, revision("aaaa", script("SELECT 1")))

@@ -33,7 +33,7 @@ def holds(*, undo: bool) -> str:
 
 
 def unchecked(why: str, hint: str = "") -> str:
-    """Say that nobody knows, and what statistics make likely."""
+    """Say that it was not checked, and what statistics make likely."""
     return f"not checked: {why}" + (f"; {hint}" if hint else "")
 
 

@@ -170,7 +170,7 @@ class _Asking:
 
     async def _ask(self, sql: str) -> tuple[str, str]:
         """Run one query; gives "violated", "holds", "late" or "unchecked", and why."""
-        import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+        import asyncpg  # noqa: PLC0415 - a connection is there, so it is loaded
 
         left = self._end - time.monotonic() if self._total else self._each
         if self._total and left <= 0:

@@ -116,7 +116,7 @@ class PlanState:
         return tuple((schema, name[1]) for schema in (*self._path, "pg_catalog"))
 
     def relation(self, name: Name) -> Relation:
-        """Give a relation by its whole name; one that nobody knew is taken to be live."""
+        """Give a relation by its whole name; an unknown one is taken to be live."""
         return self._relations.setdefault(name, Relation(name))
 
     def there(self, name: Name) -> bool:
@@ -167,7 +167,7 @@ class PlanState:
     # -- what a statement leaves ----------------------------------------------------------
 
     def unreadable(self, sql: str) -> None:
-        """Note a statement that nobody can follow."""
+        """Note a statement whose effects are unknown."""
         self.anything = self.anything or _OPAQUE.format(first_line(sql, _WIDTH))
 
     def part(self, name: Name, child: Name, sql: str) -> None:

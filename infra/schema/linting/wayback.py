@@ -40,6 +40,6 @@ def _lost(pending: Pending) -> list[losses.Loss]:
     """List what a downgrade drops or empties, without what the revision itself made empty."""
     found = list(losses.named(pending.step.undo.statements))
     if pending.unknown or any(each.hides for each in pending.statements):
-        return found  # nobody knows what it fills
+        return found  # what it fills is unknown
     made = losses.made_empty(each.sql for each in pending.statements)
     return [loss for loss in found if not losses.kept_by(loss, made)]

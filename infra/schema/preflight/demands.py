@@ -28,9 +28,7 @@ _DROPPED = {
     "OBJECT_SCHEMA": "schema",
     "OBJECT_EXTENSION": "extension",
 }
-_WRITES_ANEW = frozenset(
-    {"AT_SetLogged", "AT_SetUnLogged", "AT_SetAccessMethod", "AT_SetTableSpace"}
-)
+_REWRITES = frozenset({"AT_SetLogged", "AT_SetUnLogged", "AT_SetAccessMethod", "AT_SetTableSpace"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +54,7 @@ class Needs:
 
     Attributes:
         tables: The live tables that it locks, and the first revision that does.
-        rewritten: Those that it writes anew as a whole, and the revision.
+        rewritten: Those that it rewrites as a whole, and the revision.
         concurrently: The first revision with a statement that waits for all older snapshots.
         cascades: What goes with CASCADE.
     """
@@ -130,13 +128,13 @@ def _rewrites(kind: str, fields: Mapping[str, Any]) -> bool:
 
 
 def _command_rewrites(command: Mapping[str, Any]) -> bool:
-    """Tell whether a command writes each row anew, or most likely does."""
+    """Tell whether a command rewrites the table, or most likely does."""
     kind = str(command.get("subtype"))
     column = trees.element(command.get("def"))[1]
     if kind == "AT_AlterColumnType":
         return not columns.takes_all(column)
     if kind != "AT_AddColumn":
-        return kind in _WRITES_ANEW
+        return kind in _REWRITES
     type_ = trees.strings(column.get("typeName", {}).get("names", []))[-1:]
     parts = [each for _, each in trees.elements(column.get("constraints"))]
     generated = {"CONSTR_IDENTITY", "CONSTR_GENERATED"} & {str(p.get("contype")) for p in parts}

@@ -22,7 +22,7 @@ def free(pid: int, tablespace: str) -> int | None:
         folder = (process / "cwd").readlink()
     except OSError:  # another machine's, a container's, or another account's
         return None
-    # A container's process has a number of its own there, which is somebody else's here.
+    # A container's process has a number of its own there, which is another process's here.
     if not title.startswith(b"postgres: ") or not (folder / "global" / "pg_control").exists():
         return None
     try:

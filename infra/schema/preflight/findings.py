@@ -79,7 +79,7 @@ def redacted(query: str) -> str:
 
 
 def _secret(token: Token) -> bool:
-    """Tell whether a token may be somebody's data: a text, or a number beyond a count or a year."""
+    """Tell whether a token may be personal data: a text, or a number beyond a count or a year."""
     return token.kind == "text" or (token.kind == "number" and len(token.value) > _YEAR)
 
 
@@ -92,7 +92,7 @@ def _sessions(
         automatic = query.lower().startswith("autovacuum:")
         vacuum = query.lower().startswith("vacuum") or automatic
         if automatic and "to prevent wraparound" not in query:
-            continue  # it ends itself for whoever waits for its lock
+            continue  # it ends itself when another session waits for its lock
         old = each["seconds"] is not None and each["seconds"] >= oldest
         unknown = each["seconds"] is None and each.get("lasted") and each["role"] is not None
         if not (old or unknown or ((dump or vacuum) and each["tables"])):
@@ -101,7 +101,7 @@ def _sessions(
             rule="dump-or-vacuum-running" if dump or vacuum else "long-transaction",
             revision=_first(each["tables"], needed),
             message=f"{_who(each)} {_keeps(each)}{_what(each, query)}",
-            help="Wait for it, or ask whoever runs it; pg_terminate_backend(pid) ends it."
+            help="Wait for it, or ask its user; pg_terminate_backend(pid) ends it."
             + ("" if each["seconds"] is not None else f" {_GRANT.format(trees.written(role))}"),
         )
 
@@ -139,7 +139,7 @@ def _slots(found: list[dict[str, Any]]) -> Iterator[Remark]:
         behind = each["behind"] or 0
         if each["active"] and behind < _BEHIND:
             continue
-        state = "lags behind" if each["active"] else "is used by nobody"
+        state = "lags behind" if each["active"] else "is inactive"
         lost = " (lost)" if each["status"] == "lost" else ""
         yield Remark(
             rule="replication-slot-behind",
@@ -161,7 +161,7 @@ def _space(found: Mapping[str, Any], needed: Needs) -> Iterator[Remark]:
             yield Remark(
                 rule="not-enough-space",
                 revision=revision,
-                message=f"writing {trees.written(*name)} anew takes about {_size(each['bytes'])}"
+                message=f"rewriting {trees.written(*name)} takes about {_size(each['bytes'])}"
                 f" beside what is there, and {_size(free)} are free",
                 help="Make room first: the old table goes only when the new one is there.",
             )

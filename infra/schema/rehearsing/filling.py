@@ -21,7 +21,7 @@ __all__ = ["NULLS", "Filling"]
 
 _NUMBER = "(g.i - 1)"  # of the row, from 0
 NULLS = 0.1
-"""Share of nulls where nobody knows."""
+"""Share of nulls where statistics have none."""
 _SPARE = 3  # rows that are tried for each that is wanted, where checks sort them out
 _SERIAL = "nextval("
 _PRIME = 7919  # scatters the values that recur

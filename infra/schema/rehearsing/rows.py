@@ -26,7 +26,7 @@ __all__ = ["Generated", "fit", "generate"]
 
 _QUERY = Path(__file__).with_suffix(".sql")
 _SECONDS = 60.0
-_USUAL_SECONDS = 20.0  # nobody has asked for these rows, and a preview waits for them
+_USUAL_SECONDS = 20.0  # rows by default, which a preview waits for
 _LEAST = 0.2  # seconds that a table is tried for at all
 _FEWER = 20
 _BYTES = 256 * 1024**2  # of a table
@@ -84,7 +84,7 @@ async def generate(
         connection: A superuser's, on the throwaway server.
         schemas: Bare names of those to fill.
         found: How many rows the live tables have, and of what kind.
-        most: Rows that a table gets at most; as many where nobody knows how many it has. Below 0,
+        most: Rows that a table gets at most; as many where their number is not known. Below 0,
             up to `USUAL_ROWS` where the live one is known to have rows, and none elsewhere.
         left_out: Schema and name of a table to leave as it is.
         seconds: How long it may take altogether; 0 for a minute, or a third of it by default rows.
@@ -119,7 +119,7 @@ async def generate(
 
 
 async def fit(connection: Any, made: Generated, deletes: Sequence[str], search_path: str) -> None:
-    """Take out made-up rows that violate what no live row does; their values are nobody's.
+    """Take out made-up rows that violate what no live row does; their values are made up.
 
     Args:
         connection: A superuser's, on the throwaway server.
@@ -127,7 +127,7 @@ async def fit(connection: Any, made: Generated, deletes: Sequence[str], search_p
         deletes: Statements; one that can't run takes out nothing.
         search_path: Where their names are looked for.
     """
-    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+    import asyncpg  # noqa: PLC0415 - a connection is there, so it is loaded
 
     if not made.rows or not deletes:
         return
@@ -186,7 +186,7 @@ async def _fill(
     Raises:
         _UnfilledError: None of them made a row.
     """
-    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+    import asyncpg  # noqa: PLC0415 - a connection is there, so it is loaded
 
     why = ""
     for rows, bare in ((wanted, False), (wanted, True), (max(1, wanted // _FEWER), True)):

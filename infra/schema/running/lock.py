@@ -11,6 +11,7 @@ import asyncio
 import hashlib
 import time
 from dataclasses import dataclass
+from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.errors import LockedError
@@ -43,23 +44,34 @@ locktype = 'relation' AND granted AND mode = 'ShareUpdateExclusiveLock'
                     WHERE n.nspname = 'schema_ledger' AND c.relname = 'catalogs')
 """
 _BY = "SELECT pid FROM pg_catalog.pg_locks WHERE {held}"
-# Whoever may become the owner of the schema or of the database may migrate, and so may who may
+# A role that may become the owner of the schema or of the database may migrate, and so may who may
 # create in the schema or write into the ledger. Without pg_read_all_stats the kind of another
-# role's session is not shown.
+# role's session is not shown. A prepared transaction has no process.
 _HOLDER = """
-SELECT a.pid, a.usename AS role, a.application_name AS application, host(a.client_addr) AS address,
-       to_char(a.backend_start AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS "UTC"') AS since,
+SELECT h.who, r.rolname AS role, h.application, h.address, h.since,
        coalesce(r.rolsuper OR pg_has_role(r.oid, d.datdba, 'MEMBER')
            OR pg_has_role(r.oid, n.nspowner, 'MEMBER')
            OR has_schema_privilege(r.oid, n.oid, 'CREATE')
            OR has_table_privilege(r.oid, e.oid, 'INSERT'), false) AS migrates
-FROM pg_catalog.pg_stat_activity a JOIN pg_catalog.pg_roles r ON r.oid = a.usesysid
+FROM (
+    SELECT 'process ' || a.pid AS who, a.usename AS role, a.application_name AS application,
+           host(a.client_addr) AS address, a.backend_start AS since
+    FROM pg_catalog.pg_stat_activity a
+    WHERE a.pid IN (SELECT pid FROM pg_catalog.pg_locks WHERE {held}) AND a.pid <> pg_backend_pid()
+        AND coalesce(a.backend_type, 'client backend') = 'client backend'
+    UNION ALL
+    SELECT 'the prepared transaction ' || quote_literal(p.gid), p.owner, '', NULL, p.prepared
+    FROM pg_catalog.pg_prepared_xacts p
+    WHERE p.database = current_database() AND p.transaction IN (
+        SELECT t.transactionid FROM pg_catalog.pg_locks t
+        WHERE t.locktype = 'transactionid' AND t.pid IS NULL AND t.virtualtransaction IN (
+            SELECT virtualtransaction FROM pg_catalog.pg_locks WHERE {held} AND pid IS NULL))
+) h
+JOIN pg_catalog.pg_roles r ON r.rolname = h.role
 JOIN pg_catalog.pg_database d ON d.datname = current_database()
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = $1
 LEFT JOIN pg_catalog.pg_namespace l ON l.nspname = 'schema_ledger'
 LEFT JOIN pg_catalog.pg_class e ON e.relnamespace = l.oid AND e.relname = 'events'
-WHERE a.pid IN (SELECT pid FROM pg_catalog.pg_locks WHERE {held}) AND a.pid <> pg_backend_pid()
-    AND coalesce(a.backend_type, 'client backend') = 'client backend'
 """
 # The transaction that holds a table's lock is idle, and neither its snapshot nor its id is in the
 # way of another session.
@@ -173,7 +185,7 @@ class Lock:
         self._taken = True
 
     async def renew(self, *, place: str, kept: str) -> None:
-        """Between two revisions, take the advisory lock where somebody was passed by.
+        """Between two revisions, take the advisory lock where a holder was passed by.
 
         Raises:
             LockedError: Another run has it: one of a former version, which knows no other lock.
@@ -219,7 +231,7 @@ class Lock:
         return bool(await self._connection.fetchval(sql, *self._numbers))
 
     async def _try_table(self) -> bool:
-        import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
+        import asyncpg  # noqa: PLC0415 - a connection is there, so it is loaded
 
         for statement in _BEGIN:
             await self._connection.execute(statement)
@@ -240,15 +252,17 @@ class Lock:
         await self._connection.execute("SELECT")
 
     async def _holder(self, held: str) -> _Holder | None:
-        """Word who else holds a lock; None where nobody does any more."""
+        """Describe who else holds a lock; None where it is free by now."""
         sql = _HOLDER.format(held=held)
         row = await self._connection.fetchrow(sql, self._schema)
         if row is None:
             return None
         # Of another role's session little is shown to one without pg_read_all_stats.
         address = f" from {row['address']}" if row["address"] else ""
-        since = f", since {row['since']}" if row["since"] else ""
-        said = f"process {row['pid']} of {row['role']}, {row['application']!r}{address}{since}"
+        at = row["since"] and row["since"].astimezone(UTC)
+        since = f", since {at:%Y-%m-%d %H:%M:%S} UTC" if at else ""
+        program = f", {row['application']!r}" if row["application"] else ""
+        said = f"{row['who']} of {row['role']}{program}{address}{since}"
         return _Holder(said=said, migrates=row["migrates"])
 
     async def close(self) -> None:

@@ -68,7 +68,7 @@ def made_empty(texts: Iterable[str]) -> frozenset[Place]:
     """List the tables and columns that statements make and put no rows into.
 
     A column's default counts as nothing: it can be written again. Of what a statement makes IF NOT
-    EXISTS, or fills, nobody knows what is in it.
+    EXISTS, or fills, what is in it is unknown.
     """
     made: set[Place] = set()
     filled: set[tuple[str, ...]] = set()

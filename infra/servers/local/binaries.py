@@ -159,7 +159,7 @@ def _fetched(account: Account) -> Binaries:
     except _UnfitError as exc:
         msg = (
             f"The PostgreSQL that was fetched to {folder} can't be used: {exc}. "
-            f"Remove {home} to fetch it anew, or name another with {spelled('postgresBin')}."
+            f"Remove {home} to fetch it again, or name another with {spelled('postgresBin')}."
         )
         raise BinariesError(msg) from exc
 

@@ -246,7 +246,7 @@ class Cluster:
         write(aside, configuration.FILE, "")
 
     def _write_secret(self, path: Path, text: str) -> None:
-        """Write a line that the account alone can read, where nobody has put a file or a link."""
+        """Write a line that the account alone can read, where no file or link stands."""
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         with os.fdopen(descriptor, "w") as file:
             if self.account.switch:

@@ -26,7 +26,7 @@ def locate(
 ) -> Path:
     """Give the data directory of a stack.
 
-    A server that the state knows is where the state says, whoever asks and from wherever. A
+    A server that the state knows is where the state says, for every user and folder. A
     setting that means another place than it did (relative to another checkout, in another home)
     is the same setting; one that was changed is judged by the provider.
 

@@ -162,7 +162,7 @@ def _read(folder: int, owner: int | None, name: str) -> bytes:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "it is no regular file", name)
-        # A hard link to a file of somebody else has that one's owner.
+        # A hard link to another user's file has that user as its owner.
         if owner not in (None, found.st_uid) and not found.st_mode & stat.S_IROTH:
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), name)
         return file.read()

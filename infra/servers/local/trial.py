@@ -82,7 +82,7 @@ def _ask(binaries: Binaries, account: Account, data: Path, wanted: Configuration
     with tempfile.TemporaryDirectory(prefix="groundwork-trial-", dir=_place(account, data)) as name:
         folder = Path(name)
         _lay_out(folder, data, wanted)
-        # Itself last: until then nobody else gets in and puts a link into the place of a file.
+        # Itself last: until then no other user gets in and puts a link into the place of a file.
         for path in (*folder.rglob("*"), folder):
             account.own(path)
         heard = [word for each in _HEARD for word in ("-c", each)]
@@ -99,7 +99,7 @@ def _place(account: Account, data: Path) -> str:
     """Choose where the folder of a trial is made; the account has to reach it.
 
     Raises:
-        ClusterError: There is no such place in which nobody else can replace it.
+        ClusterError: Every such place lets other users replace it.
     """
     for place in (Path(tempfile.gettempdir()), data.parent, Path("/tmp")):  # noqa: S108 - sticky
         try:

@@ -125,7 +125,7 @@ WHERE e.extname <> 'plpgsql' ORDER BY 1
 """
 
 # Whose objects migrations in the schema $1 meet, and whether the owner's role $2 may change them.
-# What an extension brought along is nobody's to migrate.
+# What an extension brought along is not for migrations.
 _OWNERS = """
 WITH object AS (
     SELECT c.relowner AS owner, c.relname::text AS relation, NULL AS other
