@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from infra.servers import ports
 from infra.servers.local.mark import Mark
 from tests.servers.running import stop_server
 
@@ -36,7 +37,9 @@ _NEWER = ("claim", "requested_data_dir", "host", "port", "user", "cluster", "ver
 def project(make_project: Callable[[], Project]) -> Iterator[Project]:
     """A stack without a setting of its own, that is up with a row."""
     project = make_project()
-    project.configure(dataDir=None)
+    # Not one that a server of another test may take while this one is down.
+    port = next(port for port in range(14432, 15432) if ports.is_free(port))
+    project.configure(dataDir=None, port=str(port))
     project.up()
     project.query(_KEEP)
     yield project

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
+
 from tests.plugins.comparison import differences
 
 if TYPE_CHECKING:
@@ -13,6 +15,8 @@ if TYPE_CHECKING:
     from tests.plugins.stack import Stack
 
     AnyStack = Stack | EngineStack
+
+pytestmark = pytest.mark.long
 
 PASSWORD = "engine-s3cret"  # noqa: S105 - made up
 ALL = {"group", "app", "other", "data", "schema", "vector", "usage", "future", "member"}
