@@ -69,15 +69,6 @@ class ContainerStack(Project):
         )
         return {line for each in listings for line in self.docker(*each).stdout.split()}
 
-    def own(self) -> set[str]:
-        """Name what Docker has of this stack alone, whatever other tests have there."""
-        kinds = ("container:Container", "volume:Volume", "network:Network")
-        return {
-            str(each["outputs"]["name"])
-            for each in self.resources()
-            if each["type"].endswith(kinds)
-        } & self.everything()
-
     def look(self, *, volume: bool = False) -> None:
         """Refresh the container alone, or the volume with it, as messages advise."""
         kinds = [_CONTAINER, *([_VOLUME] if volume else [])]

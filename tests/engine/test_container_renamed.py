@@ -61,7 +61,7 @@ def test_a_stopped_container_changes_nothing_in_the_server(stack: ContainerStack
 
 def test_a_renamed_stack_keeps_volume_and_container(stack: ContainerStack) -> None:
     """Their labels have the name that it had when it made them: another would replace them."""
-    before = stack.own()
+    before = stack.things()
     assert len(before) > 1
     stack.pulumi("stack", "rename", "renamed")
     stack.environment["PULUMI_STACK"] = "renamed"
@@ -72,6 +72,6 @@ def test_a_renamed_stack_keeps_volume_and_container(stack: ContainerStack) -> No
     finally:
         stack.pulumi("stack", "rename", "test")
         stack.environment["PULUMI_STACK"] = "test"
-    assert stack.own() == before
+    assert stack.things() == before
     stack.up()
     assert stack.query("SELECT count(*) FROM clients") == [(0,)]
