@@ -15,6 +15,7 @@ from infra.roles import role_names
 from infra.schema import adopt, catalog, live, options, plan
 from infra.schema import history as histories
 from infra.schema.errors import PlanError
+from infra.schema.invocation import Invocation
 from infra.schema.model import Catalog
 from infra.schema.running.versions import VersionTable
 from infra.schema.statements import making
@@ -37,7 +38,7 @@ __all__ = ["Inspection", "inspect"]
 _SECONDS = 10.0
 _LINES = 10
 _NOTHING = Catalog(format=catalog.FORMAT, objects={})
-_VARIABLE = options.DEFAULTS["url_variable"]
+_INVOCATION = Invocation()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +80,7 @@ def inspect(
     seen = _look(admin, Wanted(roles={"owner": ""}, database=admin.database), say)
     chosen = database or ("" if admin.database == "postgres" else admin.database)
     chosen = chosen or inside.choose(admin, seen)
-    history = histories.read(migrations, variable=_VARIABLE)
+    history = histories.read(migrations, _INVOCATION)
     if _look(admin, _wanted({"database": chosen}), say).database is None:
         raise inside.InspectionError(
             f"The server has no database {chosen!r}, so that there is nothing to adopt. Nothing was"
@@ -182,7 +183,7 @@ class _Found:
             return ["no tables: the migrations begin with the first revision"], True
         say("comparing the database with what the revisions make, on a throwaway server")
         alike = adopt.closest(
-            self._history, there, folder=self._migrations, variable=_VARIABLE, seconds=seconds
+            self._history, there, folder=self._migrations, invocation=_INVOCATION, seconds=seconds
         )
         return self._of_likeness(alike, there, keys)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
+    from infra.schema.invocation import Invocation
     from infra.schema.model import Drift, History
     from infra.servers.throwaway import Throwaway
 
@@ -39,7 +40,7 @@ def refuse_unlike(
     revision: str,
     *,
     folder: Path,
-    variable: str,
+    invocation: Invocation,
     binaries: str = "",
 ) -> None:
     """Make a revision on a throwaway server and compare; nothing is written to the database.
@@ -49,7 +50,7 @@ def refuse_unlike(
         there: The database, its catalog included.
         revision: What it is taken to have.
         folder: Where the files are, for revisions that run live.
-        variable: The environment variable that env.py reads its URL from.
+        invocation: How Alembic is called there.
         binaries: Folder with the programs of PostgreSQL 17; empty uses the machine's or fetches.
 
     Raises:
@@ -59,7 +60,7 @@ def refuse_unlike(
     with throwaway(binaries=binaries) as server:
         url = asyncio.run(_prepare(server, there))
         made = plan.make(history, Live(), Policy(target=revision))
-        apply.run(made, history, apply.Terms(url=url, folder=folder, variable=variable))
+        apply.run(made, history, apply.Terms(url=url, folder=folder, invocation=invocation))
         expected = live.read_for(history, url)
     different = catalog.compare(_compared(expected), _compared(there))
     if different:
@@ -88,7 +89,7 @@ def closest(
     there: Live,
     *,
     folder: Path,
-    variable: str,
+    invocation: Invocation,
     binaries: str = "",
     seconds: float = 300.0,
 ) -> Likeness:
@@ -101,7 +102,7 @@ def closest(
         history: The files.
         there: The database, its catalog included.
         folder: As for `refuse_unlike`.
-        variable: As for `refuse_unlike`.
+        invocation: As for `refuse_unlike`.
         binaries: As for `refuse_unlike`.
         seconds: After this many no further revision is tried.
 
@@ -114,7 +115,7 @@ def closest(
     with throwaway(binaries=binaries) as server:
         for name, line in ((_DATABASE, newest), (f"{_DATABASE} again", order)):
             url = asyncio.run(_prepare(server, there, database=name))
-            terms = apply.Terms(url=url, folder=folder, variable=variable)
+            terms = apply.Terms(url=url, folder=folder, invocation=invocation)
             for revision in line:
                 if time.monotonic() > deadline:
                     return replace(best, compared=compared, stopped=f"{seconds:g} s were over")

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from infra.schema import ledger
 from infra.schema.errors import LiveError, LockedError, MigrationError, StoppedError
+from infra.schema.invocation import Invocation
 from infra.schema.model import Policy, Script, Step
 from infra.schema.running import compiled, failures
 from infra.schema.running.compose import keep, transaction
@@ -38,7 +39,7 @@ class Terms:
     Attributes:
         url: libpq URL of the migrator, secret.
         folder: The Alembic directory, for revisions that run live.
-        variable: The environment variable that its env.py reads its URL from.
+        invocation: How Alembic is called there.
         stack: Name for the ledger and the lock; empty outside of a stack.
         commit: Commit of the checkout, for the ledger; empty where none is known.
         lock_timeout: PostgreSQL's, for each wait for a lock. Empty leaves what the role or the URL
@@ -58,7 +59,7 @@ class Terms:
 
     url: str
     folder: Path
-    variable: str = "DATABASE_URL"
+    invocation: Invocation = field(default_factory=Invocation)
     stack: str = ""
     commit: str = ""
     lock_timeout: str = ""

@@ -321,14 +321,15 @@ def _put(asked: argparse.Namespace, text: str) -> None:
 
 
 def _history(asked: argparse.Namespace) -> int:
-    files = history.read(Path(asked.migrations), variable=asked.url_variable)
+    place = _place(asked)
+    files = history.read(place.folder, place.invocation)
     _answer(asked, files.dump(), view.history(files))
     return DONE
 
 
 def _ledger(asked: argparse.Namespace) -> int:
     place = _asked(asked)
-    files = history.read(place.folder, variable=place.options.url_variable)
+    files = history.read(place.folder, place.invocation)
     events = live.events_for(files, str(place.url))
     lines = [view.event(event) for event in events]
     _answer(asked, events, "\n".join(lines) or f"no {ledger.SCHEMA} here, or nothing in it")

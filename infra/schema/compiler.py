@@ -1,6 +1,6 @@
 """The process that drives Alembic to turn a directory into a history, without a database.
 
-Reads one JSON object from standard input: `folder`, `variable` and `parent`, a process id. Writes
+Reads one JSON object from standard input: `folder`, `invocation` and `parent`, a process id. Writes
 one to standard output: `history`, and what it was made from in `files`, `listings` and `variables`;
 or `error`.
 """
@@ -21,6 +21,7 @@ from alembic import util
 from infra.errors import GroundworkError
 from infra.schema import child
 from infra.schema.errors import HistoryError
+from infra.schema.invocation import Invocation
 from infra.schema.model import History, Revision, Script
 from infra.schema.rendering import (
     directory,
@@ -61,7 +62,7 @@ def main() -> int:
     answer_to = os.fdopen(os.dup(sys.stdout.fileno()), "w")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
-        answer = _compile(Path(task["folder"]), task["variable"])
+        answer = _compile(Path(task["folder"]), Invocation.of(task["invocation"]))
     except GroundworkError as exc:
         answer = {"error": str(exc)}
     with answer_to:
@@ -69,11 +70,11 @@ def main() -> int:
     return 1 if "error" in answer else 0
 
 
-def _compile(folder: Path, variable: str) -> dict[str, Any]:
+def _compile(folder: Path, invocation: Invocation) -> dict[str, Any]:
     place = directory.find(folder)
     root = str(place.root)
     watch = sources.Watch(root)
-    config = environment.enter(place, variable=variable, url=_URL)
+    config = environment.enter(place, invocation, url=_URL)
     watch.start()
     effects.notice_sleep()
     ordering.order_schema_items()
@@ -89,7 +90,7 @@ def _compile(folder: Path, variable: str) -> dict[str, Any]:
         "history": replace(history, digest=_digest(read, root), sources=sums).dump(),
         "files": sorted({*read, *covered}),
         "listings": sorted({*watch.project_listings(), *folders}),
-        "variables": sorted(watch.variables - {variable, "DATABASE_URL"}),
+        "variables": sorted(watch.variables - {invocation.variable, "DATABASE_URL"}),
     }
 
 

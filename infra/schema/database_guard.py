@@ -57,7 +57,7 @@ def refuse_other_stack(place: Place, *, known: Identity | None, moved_to: str) -
     """
     if place.url is None:
         return place.stack
-    files = history.read(place.folder, variable=place.options.url_variable)
+    files = history.read(place.folder, place.invocation)
     there = live.read_for(files, place.url)
     where = dsn.place(place.url).partition("/")[0]
     found = Identity(cluster=there.cluster, database=there.database, place=where)

@@ -11,18 +11,20 @@ from typing import Any
 
 from infra.schema import child, store
 from infra.schema.errors import HistoryError
+from infra.schema.invocation import Invocation
 from infra.schema.model import History
 
 __all__ = ["read"]
 
 _ROOT = Path(__file__).parents[2]
+_USUAL = Invocation()
 _SECONDS = 120.0  # a thousand revisions take about five
 
 
 def read(
     folder: Path,
+    invocation: Invocation = _USUAL,
     *,
-    variable: str = "DATABASE_URL",
     seconds: float = _SECONDS,
     keep: bool = True,
 ) -> History:
@@ -32,25 +34,29 @@ def read(
 
     Args:
         folder: The folder in which `alembic` is called, or the one with env.py in it.
-        variable: The environment variable that env.py takes its URL from, if it does.
+        invocation: How it is called.
         seconds: How long env.py and the revisions may take to be rendered.
         keep: Whether to keep the result for the next time; not where the folder will be gone.
 
     Raises:
         HistoryError: The configuration, a revision or env.py is broken; or rendering never ends.
     """
-    kept = store.recall(folder, variable) if keep else None
+    kept = store.recall(folder, invocation) if keep else None
     if kept is not None:
         return History.of(kept)
     since = time.time_ns()
-    answer = _compiled(folder, variable, seconds)
+    answer = _compiled(folder, invocation, seconds)
     if keep:
-        store.remember(folder, variable, answer, since=since)
+        store.remember(folder, invocation, answer, since=since)
     return History.of(answer["history"])
 
 
-def _compiled(folder: Path, variable: str, seconds: float) -> dict[str, Any]:
-    task = {"folder": str(folder.absolute()), "variable": variable, "parent": os.getpid()}
+def _compiled(folder: Path, invocation: Invocation, seconds: float) -> dict[str, Any]:
+    task = {
+        "folder": str(folder.absolute()),
+        "invocation": invocation.dump(),
+        "parent": os.getpid(),
+    }
     try:
         done = subprocess.run(
             child.command("infra.schema.compiler"),

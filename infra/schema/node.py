@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from pathlib import Path
 
+    from infra.schema.invocation import Invocation
     from infra.schema.model import Live
     from infra.schema.options import Options
 
@@ -74,6 +75,11 @@ class Place:
     cluster: str = ""
     borrowed: bool = False
 
+    @property
+    def invocation(self) -> Invocation:
+        """How Alembic is called in the folder."""
+        return self.options.invocation
+
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
@@ -107,7 +113,7 @@ def look(place: Place) -> Look:
         HistoryError: The files can't be read.
         PlanError: There is no way, or none that is allowed.
     """
-    files = history.read(place.folder, variable=place.options.url_variable)
+    files = history.read(place.folder, place.invocation)
     note = "the URL of the database is not known yet"
     if place.url is not None:
         try:
@@ -148,7 +154,7 @@ def _seen(place: Place, files: History, there: Live) -> Seen:
             there,
             policy.adopt,
             folder=place.folder,
-            variable=place.options.url_variable,
+            invocation=place.invocation,
             binaries=place.binaries,
         )
     made = _with_losses(str(place.url), made)
@@ -210,7 +216,7 @@ def _answering(place: Place) -> Seen:
     """Look at a database that has to be there."""
     if place.url is None:
         raise LiveError("The URL of the database is not known. Nothing was changed.")
-    files = history.read(place.folder, variable=place.options.url_variable)
+    files = history.read(place.folder, place.invocation)
     there = live.read_for(files, place.url)
     database_guard.refuse_other_cluster(place, there)
     return _seen(place, files, there)
@@ -276,7 +282,7 @@ def _run(place: Place, files: History, made: Plan, say: Say, cancelled: Callable
     terms = apply.Terms(
         url=str(place.url),
         folder=place.folder,
-        variable=place.options.url_variable,
+        invocation=place.invocation,
         stack=place.stack,
         commit=commit(place.folder),
         lock_timeout=place.options.lock_timeout,

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from infra.schema import drift
+from infra.schema.invocation import Invocation
 from infra.schema.model import Policy
 
 if TYPE_CHECKING:
@@ -138,6 +139,11 @@ class Options:
     environment: str = ""
     moved_to: str = ""
     schema: str = ""
+
+    @property
+    def invocation(self) -> Invocation:
+        """How Alembic is called."""
+        return Invocation(variable=self.url_variable)
 
     def dump(self) -> dict[str, Any]:
         """Give it as plain data."""

@@ -112,7 +112,7 @@ def _once(  # noqa: PLR0913 - a plan, and on what it is rehearsed
                 there,
                 terms.url,
                 folder=terms.folder,
-                variable=terms.options.url_variable,
+                invocation=terms.options.invocation,
                 generate=rows,
                 deletes=terms.deletes,
                 limit=limit,
@@ -185,7 +185,7 @@ class _Stage:
         differs, why = comparing.compare(
             self._made.url,
             folder=self._terms.folder,
-            variable=self._terms.options.url_variable,
+            invocation=self._terms.options.invocation,
             seconds=self._limit.left(),
         )
         return replace(seen, differs=differs, uncompared=why)
@@ -231,7 +231,7 @@ class _Stage:
             apply.Terms(
                 url=self._made.url,
                 folder=self._terms.folder,
-                variable=options.url_variable,
+                invocation=options.invocation,
                 lock_timeout=options.lock_timeout,
                 statement_timeout=options.statement_timeout,
                 tries=1,

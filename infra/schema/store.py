@@ -20,22 +20,24 @@ from toolchain.errors import ToolchainError
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from infra.schema.invocation import Invocation
+
 __all__ = ["recall", "remember"]
 
 _TOOLS = ("alembic", "sqlalchemy", "pgvector")
-_OWN = ("compiler.py", "model.py", "store.py", "rendering/*.py", "statements/*.py")
+_OWN = ("compiler.py", "invocation.py", "model.py", "store.py", "rendering/*.py", "statements/*.py")
 """What makes a history; a newer version of it makes another one."""
 
 
-def recall(folder: Path, variable: str) -> dict[str, Any] | None:
+def recall(folder: Path, invocation: Invocation) -> dict[str, Any] | None:
     """Give the history of a folder as it was kept; None where there is none, or no longer so.
 
     Args:
         folder: As it was given to `remember`.
-        variable: The same.
+        invocation: The same.
     """
     try:
-        entry = json.loads(_path(folder, variable).read_text(encoding="utf-8"))
+        entry = json.loads(_path(folder, invocation).read_text(encoding="utf-8"))
         if entry["tools"] != _tools() or not _same(entry):
             return None
         history: dict[str, Any] = entry["history"]
@@ -44,12 +46,14 @@ def recall(folder: Path, variable: str) -> dict[str, Any] | None:
     return history
 
 
-def remember(folder: Path, variable: str, answer: Mapping[str, Any], *, since: int) -> None:
+def remember(
+    folder: Path, invocation: Invocation, answer: Mapping[str, Any], *, since: int
+) -> None:
     """Keep what the compiler answered; without a place to keep it, do nothing.
 
     Args:
         folder: What was compiled.
-        variable: The variable that env.py reads its URL from.
+        invocation: How Alembic was called on it.
         answer: The compiler's: `history`, `files`, `listings`, `variables`.
         since: When it began, in nanoseconds since the epoch: a file that was changed after that
             may or may not be what it read, so that nothing is kept.
@@ -67,7 +71,7 @@ def remember(folder: Path, variable: str, answer: Mapping[str, Any], *, since: i
         "history": answer["history"],
     }
     with suppress(OSError, ToolchainError):
-        _write(_path(folder, variable), json.dumps(entry))
+        _write(_path(folder, invocation), json.dumps(entry))
 
 
 def _same(entry: Mapping[str, Any]) -> bool:
@@ -96,8 +100,9 @@ def _changed_at(path: str) -> int:
         return 0
 
 
-def _path(folder: Path, variable: str) -> Path:
-    key = hashlib.sha256(f"{folder.absolute()}\0{variable}".encode(errors="surrogateescape"))
+def _path(folder: Path, invocation: Invocation) -> Path:
+    called = json.dumps([str(folder.absolute()), invocation.dump()])
+    key = hashlib.sha256(called.encode(errors="surrogateescape"))
     return cache.folder("histories") / f"{key.hexdigest()[:32]}.json"
 
 

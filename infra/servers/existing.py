@@ -139,7 +139,7 @@ def _refuse_misplaced(admin: AdminUrl, seen: Facts, settings: Settings) -> None:
         options={name: getattr(admin, name) for name in TLS} | search_path([settings.app_schema]),
     )
     with suppress(HistoryError, LiveError):
-        files = history.read(settings.migrations, variable=settings.schema.url_variable)
+        files = history.read(settings.migrations, settings.schema.invocation)
         misplaced.refuse(
             files, live.read_for(files, text, catalog=False), text, schema=settings.app_schema
         )

@@ -180,7 +180,7 @@ def process(lab: Lab, plan: Plan, **options: Any) -> Iterator[subprocess.Popen[s
         cwd=_ROOT,
     ) as run:
         assert run.stdin is not None
-        run.stdin.write(json.dumps(task))
+        run.stdin.write(json.dumps(task, default=asdict))
         run.stdin.close()
         run.stdin = None  # told all of it
         try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from infra.schema import live
+from infra.schema.invocation import Invocation
 from infra.schema.model import History
 from infra.schema.rehearsing import remake
 from tests.migrations.place import Place, quoted
@@ -32,7 +33,7 @@ def copy(target: Throwaway, place: Place, history: History = NOTHING, **more: An
     """Remake a database on the target."""
     url = more.pop("url", f"{place.url}?sslmode=disable")
     there = live.read_for(history, url)
-    terms: dict[str, Any] = {"folder": Path("/nowhere"), "variable": "DATABASE_URL", **more}
+    terms: dict[str, Any] = {"folder": Path("/nowhere"), "invocation": Invocation(), **more}
     return remake.remake(target, history, there, url, **terms)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from infra.errors import GroundworkError
 from infra.schema import apply
+from infra.schema.invocation import Invocation
 from infra.schema.model import History, Plan, Script, Step
 from infra.schema.running.progress import line
 
@@ -26,6 +27,8 @@ def _main() -> int:
         before=tuple(task["plan"]["before"]),
         after=tuple(task["plan"]["after"]),
     )
+    if "invocation" in task["options"]:
+        task["options"]["invocation"] = Invocation.of(task["options"]["invocation"])
     terms = apply.Terms(
         url=task["url"], folder=Path(task["folder"]), stack=task["stack"], **task["options"]
     )

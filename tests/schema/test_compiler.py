@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.schema import history
+from infra.schema.invocation import Invocation
 from tests.migrations.place import MIGRATIONS
 from tests.schema.histories import project as projects
 from tests.schema.histories import ways
@@ -29,7 +30,7 @@ def _both_ways(
     project: Project, server: PostgresServer, *, variable: str = "DATABASE_URL"
 ) -> History:
     """Run a project compiled and online, up and down, and compare what each step leaves."""
-    read = history.read(project.root, variable=variable)
+    read = history.read(project.root, Invocation(variable=variable))
     assert read.offline == ""
     with ways.made(server) as one, ways.made(server) as other:
         up = ways.compiled(read, "up", one)

@@ -14,6 +14,7 @@ import pytest
 from infra.schema import apply, history, live, plan
 from infra.schema.apply import Terms
 from infra.schema.errors import MigrationError
+from infra.schema.invocation import Invocation
 from infra.schema.model import Policy
 from infra.schema.running.progress import line
 from tests.schema.applying import Lab, database, process
@@ -47,7 +48,7 @@ class Way:
         """Choose."""
         self.folder = folder
         self.place = place
-        self.variable = "DATABASE_URL"
+        self.invocation = Invocation()
         self.told: list[Progress] = []
         self.policy = Policy(**policy)
         self.terms: dict[str, Any] = {"pause": 0.01}
@@ -59,12 +60,12 @@ class Way:
 
     def run(self, target: str = "heads", **policy: Any) -> Outcome:
         """Plan and apply."""
-        files = history.read(self.folder, variable=self.variable)
+        files = history.read(self.folder, self.invocation)
         there = live.read(
             self.url, version_table=files.version_table, version_schema=files.version_schema
         )
         made = plan.make(files, there, replace(self.policy, target=target, **policy))
-        terms = Terms(url=self.url, folder=self.folder, variable=self.variable, **self.terms)
+        terms = Terms(url=self.url, folder=self.folder, invocation=self.invocation, **self.terms)
         return apply.run(made, files, terms, progress=self.told.append)
 
     def events(self) -> list[tuple[str, str, str]]:
@@ -88,7 +89,7 @@ def project(tmp_path: Path) -> Project:
 def way(project: Project, place: Place) -> Way:
     """That project on a database."""
     way = Way(project.root, place)
-    way.variable = "APP_DB"
+    way.invocation = Invocation(variable="APP_DB")
     return way
 
 
@@ -314,8 +315,8 @@ def test_no_process_list_shows_the_password(project: Project, way: Way) -> None:
 def test_the_process_ends_with_its_caller(project: Project, way: Way) -> None:
     """After kill -9 of the caller the revision is undone and the lock is free."""
     project.revision("aaaa", None, f"{_LIVE.format('one')}\nop.execute('SELECT pg_sleep(60)')")
-    files = history.read(project.root, variable="APP_DB")
-    lab = Lab(way.place, files, folder=project.root, options={"variable": "APP_DB"})
+    files = history.read(project.root, way.invocation)
+    lab = Lab(way.place, files, folder=project.root, options={"invocation": way.invocation})
     busy = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%pg_sleep(60)%' AND state = "
     busy += "'active' AND datname = current_database() AND pid <> pg_backend_pid()"
 

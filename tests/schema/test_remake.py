@@ -41,7 +41,7 @@ _WRITES = re.compile(
 @pytest.fixture(scope="module")
 def files() -> History:
     """The project's own migrations."""
-    return history.read(MIGRATIONS, variable="DATABASE_URL")
+    return history.read(MIGRATIONS)
 
 
 @pytest.fixture

@@ -260,7 +260,7 @@ def test_the_project_s_own_tables_are_filled(
     postgres_server: PostgresServer, target: PostgresServer
 ) -> None:
     """All of them, those with vectors and row security too; the copy is as it was otherwise."""
-    files = history.read(MIGRATIONS, variable="DATABASE_URL")
+    files = history.read(MIGRATIONS)
     with stack(postgres_server) as place:
         url = f"{place.url}?sslmode=disable"
         made = plan.make(files, live.read_for(files, url), Policy())

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from infra.schema.invocation import Invocation
     from infra.schema.linting.course import Gone, Moment
     from infra.schema.linting.pending import Pending
     from infra.schema.linting.trees import Name
@@ -76,7 +77,7 @@ def look(
     Args:
         course: The plan, statement by statement.
         live: Its ledger names the previous release where `since` does not.
-        options: `since`, and the variable that env.py reads its URL from.
+        options: `since`, and how Alembic is called.
         folder: As it was compiled.
     """
     last = _made(course)
@@ -94,7 +95,7 @@ def look(
     models: Mapping[str, tuple[str, ...]] = {}
     why = "neither since nor the ledger names a commit"
     if release:
-        models, why = _models(folder, release, options.url_variable)
+        models, why = _models(folder, release, options.invocation)
     if why:
         yield Remark(
             rule="models-unknown",
@@ -137,23 +138,25 @@ def _time(applied: Applied) -> float:
         return 0.0
 
 
-def _models(folder: Path, release: str, variable: str) -> tuple[Mapping[str, tuple[str, ...]], str]:
+def _models(
+    folder: Path, release: str, invocation: Invocation
+) -> tuple[Mapping[str, tuple[str, ...]], str]:
     """Give the models of a release, or why they are not known."""
     try:
         commit = checkouts.commit(folder, release)
-        return _loaded(folder.resolve(), commit, variable), ""
+        return _loaded(folder.resolve(), commit, invocation), ""
     except (LintError, HistoryError) as exc:
         said = " ".join(str(exc).split()).rstrip(".") or "git failed"
         return {}, f"{_shown(release)}: {said}"
 
 
 @lru_cache(maxsize=8)
-def _loaded(folder: Path, commit: str, variable: str) -> Mapping[str, tuple[str, ...]]:
+def _loaded(folder: Path, commit: str, invocation: Invocation) -> Mapping[str, tuple[str, ...]]:
     """Compile the project as it was, and give its models; a commit never changes."""
     inside = checkouts.former(folder, commit)
     with checkouts.unpacked(folder, commit) as root:
         try:
-            found = histories.read(root / inside, variable=variable, keep=False)
+            found = histories.read(root / inside, invocation, keep=False)
         except HistoryError as exc:
             # The folder is gone by the time that somebody reads this.
             raise HistoryError(str(exc).replace(f"{root}/", "").replace(str(root), ".")) from exc

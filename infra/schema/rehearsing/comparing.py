@@ -7,10 +7,13 @@ import os
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from infra.schema import child
 from infra.schema.dsn import redacted
+
+if TYPE_CHECKING:
+    from infra.schema.invocation import Invocation
 
 __all__ = ["compare"]
 
@@ -18,14 +21,14 @@ _ROOT = Path(__file__).parents[3]
 
 
 def compare(
-    url: str, *, folder: Path, variable: str, seconds: float | None
+    url: str, *, folder: Path, invocation: Invocation, seconds: float | None
 ) -> tuple[tuple[str, ...], str]:
     """Ask autogenerate what is different.
 
     Args:
         url: libpq URL of the database.
         folder: The Alembic directory.
-        variable: The environment variable that its env.py reads its URL from.
+        invocation: How Alembic is called there.
         seconds: How long it may take; None for any time.
 
     Returns:
@@ -33,7 +36,7 @@ def compare(
     """
     task = {
         "folder": str(folder.absolute()),
-        "variable": variable,
+        "invocation": invocation.dump(),
         "url": url,
         "parent": os.getpid(),
         "sources": None,

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
+    from infra.schema.invocation import Invocation
     from infra.schema.model import History
     from infra.schema.rehearsing.forwarder import Target
     from infra.schema.rehearsing.statistics import Statistics
@@ -110,7 +111,7 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
     url: str,
     *,
     folder: Path,
-    variable: str,
+    invocation: Invocation,
     generate: int = 0,
     deletes: Sequence[str] = (),
     limit: Limit | None = None,
@@ -127,7 +128,7 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
         there: What the live database says of itself, its catalog included.
         url: The live database's.
         folder: The Alembic directory, for revisions that run live.
-        variable: The environment variable that its env.py reads its URL from.
+        invocation: How Alembic is called there.
         generate: How many rows to make up in each table at most; none for 0, see `rows.generate`
             for -1.
         deletes: Statements that take those of them out that the live rows have none of.
@@ -156,7 +157,7 @@ def remake(  # noqa: PLR0913 - where, what, and how much of it
             notes += limit.run(_fill(server, seen, history, there, dumped), _REMADE)
         else:
             terms = apply.Terms(
-                url=made.url, folder=folder, variable=variable, deadline=limit.left()
+                url=made.url, folder=folder, invocation=invocation, deadline=limit.left()
             )
             _from_files(history, there, terms, limit, why=why)
             base = "the schema that the files make up to the live revision, without rows"

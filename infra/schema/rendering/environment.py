@@ -12,12 +12,13 @@ from alembic.config import Config
 from infra.schema.rendering import sources
 
 if TYPE_CHECKING:
+    from infra.schema.invocation import Invocation
     from infra.schema.rendering.directory import Directory
 
 __all__ = ["enter"]
 
 
-def enter(place: Directory, *, variable: str, url: str) -> Config:
+def enter(place: Directory, invocation: Invocation, *, url: str) -> Config:
     """Make this process one of the project: its folder, its modules, and the URL in all places.
 
     An env.py may take its URL from `config.attributes["url"]`, from `sqlalchemy.url`, or from the
@@ -25,7 +26,7 @@ def enter(place: Directory, *, variable: str, url: str) -> Config:
 
     Args:
         place: The configuration.
-        variable: The environment variable that env.py reads; DATABASE_URL is set as well.
+        invocation: How Alembic is called; DATABASE_URL is set beside its variable.
         url: What they are set to.
     """
     _leave_own_package()
@@ -33,7 +34,7 @@ def enter(place: Directory, *, variable: str, url: str) -> Config:
     os.chdir(place.root)
     if str(place.root) not in sys.path:
         sys.path.append(str(place.root))  # as `python -m alembic` has it
-    for name in {variable, "DATABASE_URL"}:
+    for name in {invocation.variable, "DATABASE_URL"}:
         os.environ[name] = url
     config = Config(
         str(place.ini) if place.ini else None, toml_file=str(place.toml) if place.toml else None

@@ -114,7 +114,7 @@ class Online:
         await self._write(
             {
                 "folder": str(self._terms.folder.absolute()),
-                "variable": self._terms.variable,
+                "invocation": self._terms.invocation.dump(),
                 "url": self._session.url,
                 "parent": os.getpid(),
                 "sources": dict(self._history.sources) if self._terms.approved else None,
