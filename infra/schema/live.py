@@ -10,6 +10,7 @@ from infra.schema import catalog as catalogs
 from infra.schema import dsn, ledger, unreached
 from infra.schema.errors import LiveError
 from infra.schema.model import Applied, Catalog, Live, Script
+from infra.schema.running import connecting
 from infra.schema.running.versions import VersionTable
 from infra.schema.statements import losses, session
 from infra.schema.statements.sql import identifier
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ask", "count", "events_for", "read", "read_for", "read_on"]
 
-_CONNECT_SECONDS = 10.0
+_NAME = "groundwork look"
 _SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 _KEPT = "Nothing was changed."
@@ -248,19 +249,7 @@ async def _hang_up(connection: Any) -> None:
 
 
 async def _connect(url: str) -> Any:
-    import asyncpg  # noqa: PLC0415 - 160 ms that a preview without a database saves
-
-    arguments = {"timeout": _CONNECT_SECONDS, **dsn.arguments(url)}
-    try:
-        return await asyncpg.connect(**arguments)
-    except (
-        OSError,
-        ValueError,
-        asyncpg.PostgresError,
-        asyncpg.InterfaceError,
-        asyncpg.InternalClientError,
-    ) as exc:
-        raise unreached.worded(exc, url) from exc
+    return await connecting.connect(url, _NAME)
 
 
 async def read_on(

@@ -55,6 +55,7 @@ class Frame:
         statement_timeout: For each statement.
         missing: Whether the version table is still to be made.
         mark: SQL that stands before each statement and after the last.
+        limits: SQL that sets again what a pooler has not taken at the login.
     """
 
     run: ledger.Run
@@ -66,6 +67,12 @@ class Frame:
     statement_timeout: str
     missing: bool = False
     mark: str = COUNTED
+    limits: tuple[str, ...] = ()
+
+    @property
+    def reset(self) -> tuple[str, ...]:
+        """SQL that makes a session as it was at the login."""
+        return (*RESET, *self.limits)
 
 
 class Text:
@@ -160,7 +167,7 @@ def transaction(
         start: "fresh" begins as a new session would, and sends env.py's prologue; "lasting" too,
             with timeouts that hold beyond this transaction; "on" goes on as the session is.
     """
-    text = Text(*(RESET if start != "on" else ()), "BEGIN", mark=frame.mark)
+    text = Text(*(frame.reset if start != "on" else ()), "BEGIN", mark=frame.mark)
     leading = numbered[: step.script.leading] if start == "fresh" else []
     if start != "on":
         text.add(timeouts(frame, local=start == "fresh"))

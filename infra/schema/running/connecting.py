@@ -1,13 +1,20 @@
-"""Connections that apply a plan."""
+"""Connections to a database: with limits on both sides, to a session that stays the same."""
 
 from __future__ import annotations
 
-from typing import Any
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from infra.schema import dsn, unreached
-from infra.schema.running import failures
+from infra.schema.errors import LiveError
+from infra.schema.running import failures, limits, poolers
 
-__all__ = ["application", "connect", "hang_up"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["APPLYING", "LOOKING", "application", "connect", "hang_up", "open_session"]
 
 _SECONDS = 10.0
 _NAME_BYTES = 58  # of 63, so that " lock" has room
@@ -16,17 +23,16 @@ _SETTINGS = {
     # Literals are written by the standard's rule.
     "standard_conforming_strings": "on",
 }
-_WATCH = {
-    # A server that still works for a client that is gone lets go of the locks within seconds.
-    "client_connection_check_interval": "1s",
-    "tcp_keepalives_idle": "10",
-    "tcp_keepalives_interval": "5",
-    "tcp_keepalives_count": "3",
+LOOKING = {**limits.SERVER, "idle_in_transaction_session_timeout": "60s"}
+"""Settings of a session that reads, and of one that an administrator changes something in."""
+APPLYING = {
+    **limits.SERVER,
     # Everything is sent in one go, so that a transaction that waits for its client has lost it.
     "idle_in_transaction_session_timeout": "60s",
-    # The lock's connection is idle by design.
+    # A revision that runs through env.py may take any time.
     "idle_session_timeout": "0",
 }
+"""Settings of a session that runs revisions."""
 # What a pooler, an old server or another system refuses of these comes before authentication.
 _UNKNOWN = frozenset({"08P01", "22023", "42704"})
 
@@ -38,29 +44,29 @@ def application(stack: str, run: str) -> str:
     return name.encode("ascii", "replace").decode()[:_NAME_BYTES]
 
 
-async def connect(url: str, name: str) -> Any:
-    """Open one connection of asyncpg.
+async def connect(
+    url: str, name: str, *, settings: Mapping[str, str] = LOOKING, seconds: float | None = None
+) -> Any:
+    """Open one connection of asyncpg; see `open_session`.
 
     Args:
         url: libpq URL.
         name: For application_name.
+        settings: Of the session.
+        seconds: How long each statement may take; None for any time.
 
     Raises:
         LiveError: Nobody answers, or the server refuses.
+        PoolerError: A pooler answers that keeps no sessions.
         DatabaseMissingError: It has no such database.
     """
     import asyncpg  # noqa: PLC0415 - 160 ms that a run at head saves
 
-    # Nothing is kept prepared: a revision may DEALLOCATE or DISCARD it.
-    arguments = {"timeout": _SECONDS, "statement_cache_size": 0, **dsn.arguments(url)}
-    settings = {**_SETTINGS, "application_name": name}
+    given = {"timeout": _SECONDS, "command_timeout": seconds}
     try:
-        try:
-            return await asyncpg.connect(**arguments, server_settings={**settings, **_WATCH})
-        except asyncpg.PostgresError as exc:
-            if exc.sqlstate not in _UNKNOWN:
-                raise
-            return await asyncpg.connect(**arguments, server_settings=settings)
+        return await open_session(
+            {**given, **dsn.arguments(url)}, name, place=dsn.place(url), settings=settings
+        )
     except (
         OSError,
         ValueError,
@@ -69,6 +75,80 @@ async def connect(url: str, name: str) -> Any:
         asyncpg.InternalClientError,
     ) as exc:
         raise unreached.worded(exc, url) from exc
+
+
+async def open_session(
+    arguments: Mapping[str, Any], name: str, *, place: str, settings: Mapping[str, str] = LOOKING
+) -> Any:
+    """Open one connection of asyncpg, whose session nobody else gets meanwhile.
+
+    Args:
+        arguments: Of `asyncpg.connect`; `timeout` holds for the login, and for the first answer.
+        name: For application_name.
+        place: Where it leads, for a message.
+        settings: Of the session, as far as the server takes them.
+
+    Returns:
+        A `backend.Connection`.
+
+    Raises:
+        PoolerError: A pooler answers that keeps no sessions.
+        LiveError: One lets in, and has no session free.
+    """
+    import asyncpg  # noqa: PLC0415 - as above
+
+    from infra.schema.running.backend import Connection  # noqa: PLC0415 - it needs asyncpg
+
+    # Nothing is kept prepared: a revision may DEALLOCATE or DISCARD it.
+    plain = {"connection_class": Connection, "statement_cache_size": 0, **arguments}
+    named = {**_SETTINGS, "application_name": name}
+    taken = True
+    try:
+        connection = await asyncpg.connect(**plain, server_settings={**named, **settings})
+    except asyncpg.PostgresError as exc:
+        if exc.sqlstate not in _UNKNOWN:
+            raise
+        taken = False
+        connection = await asyncpg.connect(**plain, server_settings=named)
+    limits.keep_alive(connection.wire)
+    connection.pid = connection.get_server_pid()
+    if connection.get_server_version().major < unreached.OLDEST:
+        return connection  # the caller refuses it
+    try:
+        async with asyncio.timeout(arguments.get("timeout", _SECONDS)):
+            connection.pid = await poolers.find_pid(connection)
+        again = partial(asyncpg.connect, **plain, server_settings=named)
+        await poolers.require_sessions(connection, connection.pid, again, place)
+        if not taken or connection.pooled:
+            await _set(connection, settings)
+    except TimeoutError as exc:
+        connection.terminate()
+        raise LiveError(
+            f"{place} let the login in, and has not answered since. A pooler whose sessions are"
+            " all taken does that: a run needs two, and a third for revisions that run through"
+            " env.py. Nothing was changed. Raise the size of its pool, or use the server's own"
+            " port."
+        ) from exc
+    except BaseException:
+        connection.terminate()
+        raise
+    return connection
+
+
+async def _set(connection: Any, settings: Mapping[str, str]) -> None:
+    """Set what did not come with the login, each as far as the server knows it."""
+    import asyncpg  # noqa: PLC0415 - as above
+
+    taken = {}
+    try:
+        await connection.execute(limits.setting(settings))
+        taken = dict(settings)
+    except asyncpg.PostgresError:
+        for name, value in settings.items():
+            with suppress(asyncpg.PostgresError):
+                await connection.execute(limits.setting({name: value}))
+                taken[name] = value
+    connection.limits = (limits.setting(taken),) if taken else ()
 
 
 async def hang_up(connection: Any) -> None:

@@ -138,7 +138,7 @@ class Lock:
     @property
     def pid(self) -> int:
         """The server process that holds it."""
-        return int(self._connection.get_server_pid())
+        return int(self._connection.pid)
 
     @property
     def check(self) -> str:

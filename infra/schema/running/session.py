@@ -18,7 +18,6 @@ from infra.schema.running.compose import (
     COUNTED,
     MARK,
     PROLOGUE,
-    RESET,
     Frame,
     Text,
     keep,
@@ -135,13 +134,15 @@ class Session:
 
     async def _open(self, *, seconds: float, kept: str, waiting: Callable[[str], None]) -> None:
         if self._work is None or self._work.is_closed():
-            self._work = await connecting.connect(self.url, self.name)
+            self._work = await connecting.connect(self.url, self.name, settings=connecting.APPLYING)
             self._work.add_log_listener(self._count)
             self._frame = await self._framed()
         if self._lock is None or not self._lock.held:
             if self._lock is not None:
                 await self._lock.close()
-            holder = await connecting.connect(self.url, f"{self.name} lock")
+            holder = await connecting.connect(
+                self.url, f"{self.name} lock", settings=connecting.APPLYING
+            )
             self._lock = Lock(holder, self.frame.run.key, self.frame.table.schema)
             await self._lock.acquire(
                 seconds=seconds,
@@ -179,7 +180,7 @@ class Session:
             LockedError: Somebody else took the lock meanwhile.
         """
         end = time.monotonic() + deadline
-        lost = self._work.get_server_pid() if self._work.is_closed() else None
+        lost = self._work.pid if self._work.is_closed() else None
         while True:
             try:
                 await self.open(seconds=seconds, kept=kept, waiting=waiting)
@@ -356,7 +357,7 @@ class Session:
             await self._keep(ledger.record(key, heads, made))
 
     async def _catalog(self) -> Catalog:
-        await self.execute(*RESET)
+        await self.execute(*self.frame.reset)
         table = self.frame.table
         try:
             return await catalog.read(
@@ -437,6 +438,7 @@ class Session:
             role=facts["role"],
             acting=acting["role"],
             missing=await self._work.fetchval(table.width) is None,
+            limits=self._work.limits,
             mark=self._watch.mark if self._watch else COUNTED,
             **{
                 name: value or ("" if name in facts["own"] else defaults[name])

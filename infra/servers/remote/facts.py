@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Self, TypeVar
 from infra.extensions import Extension
 from infra.identity import LEDGER, NO_LEDGER
 from infra.schema import unreached
+from infra.schema.errors import LiveError
+from infra.schema.running import connecting
 from infra.servers.probe import ProbeError, RefusedError
 from infra.servers.remote import catalog
 from infra.servers.remote.adminurl import written
@@ -373,21 +375,23 @@ class _Server:
         return why and ProbeError(f"The server at {written(*host)} takes no writes: {why}.")
 
     async def _connect(self, host: tuple[str, int], database: str) -> Any:
-        import asyncpg  # noqa: PLC0415 - 160 ms that other targets save
-
         try:
-            return await asyncpg.connect(
-                host=host[0],
-                port=host[1],
-                user=self._admin.user,
-                password=self._admin.password,
-                database=database,
-                ssl=self._encryption,
-                timeout=self._seconds,
-                command_timeout=self._seconds,
-                statement_cache_size=0,  # a pooler may stand in between
-                server_settings={"application_name": _NAME},
+            return await connecting.open_session(
+                {
+                    "host": host[0],
+                    "port": host[1],
+                    "user": self._admin.user,
+                    "password": self._admin.password,
+                    "database": database,
+                    "ssl": self._encryption,
+                    "timeout": self._seconds,
+                    "command_timeout": self._seconds,
+                },
+                _NAME,
+                place=written(*host),
             )
+        except LiveError as exc:
+            raise RefusedError(str(exc)) from exc
         except _failures() as exc:
             raise self._worded(exc, host, database) from exc
 
@@ -491,7 +495,7 @@ async def system_identifier(session: Any) -> str:
     Args:
         session: Of asyncpg.
     """
-    import asyncpg  # noqa: PLC0415 - as above
+    import asyncpg  # noqa: PLC0415 - 160 ms that other targets save
 
     try:
         return str(await session.fetchval(catalog.CLUSTER))

@@ -1,0 +1,1 @@
+"""PgBouncer before a server of the tests."""
