@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.engine.project import ROOT
+from toolchain import offline, versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +80,15 @@ def checkout(scratch: Path) -> Iterator[Checkout]:
     folder = scratch / "checkout with a space"
     folder.mkdir(mode=0o755)
     checkout = Checkout(folder)
+    # Where an older checkout has put plugins of its own, that won't do here.
+    home = scratch / f"home-{os.urandom(4).hex()}"
+    for name in offline.names():
+        place = home / "plugins" / f"resource-{name}-v{versions.plugin(name)}"
+        place.mkdir(parents=True)
+        (place / "groundwork.json").write_text('{"digest": "another", "python": "/gone"}')
+        (place / f"pulumi-resource-{name}").write_text("#!/bin/sh\nexit 1\n")
+        (place / f"pulumi-resource-{name}").chmod(0o755)
+    checkout.environment["PULUMI_HOME"] = str(home)
     yield checkout
     checkout.make("down")
 

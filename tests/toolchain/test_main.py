@@ -152,7 +152,7 @@ def test_status(bare_path: Path, tmp_path: Path) -> None:
     assert ready.returncode == 0, ready.stdout
     assert f"in use: {bare_path / 'pulumi'} (it is on PATH and recent enough)" in ready.stdout
     assert "route 2, download: not kept" in ready.stdout
-    assert "the one on PATH, which the engine prefers to any installed one" in ready.stdout
+    assert "the one on PATH, which comes before any installed one" in ready.stdout
 
 
 @pytest.mark.usefixtures("cache_home")

@@ -5,18 +5,17 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import sys
 import time
 import zipfile
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+import yaml
 
 from tests.toolchain.conftest import CLOSED, Site, archive, executable, pin
 from toolchain import cache, offline, pip, plugins, versions
 from toolchain.errors import ToolchainError
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 _NAME = "postgresql"  # a plugin that the project pins; what it consists of is made up here
 _PROGRAM = f"pulumi-resource-{_NAME}"
@@ -68,9 +67,30 @@ def _wheel(folder: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _start(found: plugins.Found) -> subprocess.CompletedProcess[str]:
-    program = found.path / _PROGRAM
-    return subprocess.run([program, "a b"], capture_output=True, text=True, check=False)
+def _launch() -> subprocess.CompletedProcess[str]:
+    """Start what the engine starts, with the checkout of the test in the place of this one."""
+    code = (
+        "import pathlib, sys; from toolchain import offline\n"
+        "from toolchain.plugins import __main__\n"
+        "offline.PLUGINS = pathlib.Path(sys.argv.pop(1)); sys.exit(__main__.main(*sys.argv[1:]))"
+    )
+    return subprocess.run(
+        [sys.executable, "-P", "-S", "-c", code, offline.PLUGINS, _NAME, "a b"],
+        env=os.environ | {"PYTHONPATH": str(versions.ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def _older(content: str) -> Path:
+    """Put a plugin where older checkouts did, and the engine looks by itself."""
+    place = Path(
+        os.environ["PULUMI_HOME"], "plugins", f"resource-{_NAME}-v{versions.plugin(_NAME)}"
+    )
+    executable(place / _PROGRAM, content)
+    (place / "groundwork.json").write_text('{"digest": "of another checkout", "python": "/gone"}')
+    return place
 
 
 def _publish(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -84,64 +104,62 @@ def _publish(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_offline_plugin(checkout: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a network the checkout's plugin is installed; it runs on its own; it is said so.
+    """Without a network the checkout's plugin is used, with its packages; it is said so.
 
-    The second time a plugin that is there and up to date is left as it is, in silence.
+    The second time what is there is left as it is, in silence. Nothing is put where the engine
+    looks by itself.
     """
     found = plugins.install(_NAME)
     told = capsys.readouterr().err
     assert found.route == "offline"
     assert f"plugin {_NAME} {versions.plugin(_NAME)}: the offline one of this checkout" in told
-    before = (found.path / _PROGRAM).stat().st_mtime_ns
     assert plugins.install(_NAME) == found
     assert capsys.readouterr().err == ""
-    assert (found.path / _PROGRAM).stat().st_mtime_ns == before
-    (checkout / f"groundwork_{_NAME}" / "__main__.py").unlink()  # it mustn't need the checkout
-    assert _start(found).stdout == "probed a b\n"
+    assert _launch().stdout == "probed a b\n"
     assert not list(cache.folder(".aside").iterdir())
-
-
-def test_changed_checkout_reinstalls(checkout: Path) -> None:
-    """When the checkout's plugin has changed, the installed one is replaced by it."""
-    plugins.install(_NAME)
+    assert not list(Path(os.environ["PULUMI_HOME"]).glob("plugins/*"))
     (checkout / f"groundwork_{_NAME}" / "__main__.py").write_text('print("changed")\n')
-    with pytest.raises(ToolchainError, match="this checkout has another version of it"):
-        plugins.find(_NAME)
-    assert _start(plugins.install(_NAME)).stdout == "changed\n"
+    assert _launch().stdout == "changed\n"
+
+
+@pytest.mark.usefixtures("checkout")
+def test_the_launcher_fetches_what_is_missing() -> None:
+    """`pulumi up` works where nothing else has run before; what happens goes to standard error."""
+    done = _launch()
+    assert (done.returncode, done.stdout) == (0, "probed a b\n")
+    assert "the offline one of this checkout" in done.stderr
+
+
+@pytest.mark.usefixtures("checkout")
+def test_a_plugin_of_an_older_checkout_is_neither_used_nor_touched() -> None:
+    """Each of two checkouts on one machine keeps its own, whatever the other one does."""
+    place = _older("#!/bin/sh\necho of another checkout\n")
+    before = {path: path.stat().st_mtime_ns for path in place.rglob("*")}
+    assert plugins.install(_NAME).route == "offline"
+    assert _launch().stdout == "probed a b\n"
+    assert {path: path.stat().st_mtime_ns for path in place.rglob("*")} == before
 
 
 def test_shared_package(checkout: Path) -> None:
-    """The package that all plugins share goes along, and its change replaces the installed one."""
+    """The package that all plugins share is the checkout's own, too."""
     shared = checkout.parent / offline.SHARED / "groundwork_shared.py"
     shared.parent.mkdir()
     shared.write_text('WORD = "first"\n')
     main = checkout / f"groundwork_{_NAME}" / "__main__.py"
     main.write_text("import groundwork_shared\nprint(groundwork_shared.WORD)\n")
-    assert _start(plugins.install(_NAME)).stdout == "first\n"
-    shared.write_text('WORD = "second"\n')
-    with pytest.raises(ToolchainError, match="this checkout has another version of it"):
-        plugins.find(_NAME)
-    assert _start(plugins.install(_NAME)).stdout == "second\n"
+    assert _launch().stdout == "first\n"
 
 
-@pytest.mark.usefixtures("checkout")
-def test_gone_python(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A plugin whose Python is gone says so, and the next install replaces it."""
-    real = offline.interpreter()
-    gone = tmp_path / "py'thon"
-    gone.symlink_to(real)
-    monkeypatch.setattr(offline, "interpreter", lambda: str(gone))
-    found = plugins.install(_NAME)
-    assert _start(found).stdout == "probed a b\n"
-    gone.unlink()
-    failed = _start(found)
-    assert failed.returncode == 1
-    assert f"installed for {gone}, which is gone" in failed.stderr
-    assert f"python -m toolchain install --plugin {_NAME}" in failed.stderr
-    with pytest.raises(ToolchainError, match="is gone"):
-        plugins.find(_NAME)
-    monkeypatch.setattr(offline, "interpreter", lambda: real)
-    assert _start(plugins.install(_NAME)).stdout == "probed a b\n"
+def test_every_plugin_has_its_launcher() -> None:
+    """Pulumi.yaml leads the engine to a program for each plugin of the checkout."""
+    project = yaml.safe_load((versions.ROOT / "Pulumi.yaml").read_text())
+    declared = {
+        each["name"]: versions.ROOT / each["path"] for each in project["plugins"]["providers"]
+    }
+    assert sorted(declared) == offline.names()
+    for name, place in declared.items():
+        assert place == offline.folder(name)
+        assert os.access(place / f"pulumi-resource-{name}", os.X_OK)
 
 
 def test_wrong_hash(checkout: Path) -> None:
@@ -150,7 +168,7 @@ def test_wrong_hash(checkout: Path) -> None:
     with pytest.raises(ToolchainError, match=r"no route to the .* plugin[\s\S]*offline: .*") as err:
         plugins.install(_NAME)
     assert "hash" in str(err.value).lower()
-    with pytest.raises(ToolchainError, match="has no plugin"):
+    with pytest.raises(ToolchainError, match="has no genuine plugin"):
         plugins.find(_NAME)
 
 
@@ -158,9 +176,8 @@ def test_wrong_hash(checkout: Path) -> None:
 def test_genuine_is_preferred(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the genuine plugin can be had, it is taken, by the engine itself."""
     _publish(site, monkeypatch)
-    found = plugins.install(_NAME)
-    assert found.route == "genuine"
-    assert _start(found).stdout == "genuine\n"
+    assert plugins.install(_NAME).route == "genuine"
+    assert _launch().stdout == "genuine\n"
 
 
 @pytest.mark.usefixtures("checkout")
@@ -187,25 +204,15 @@ def test_an_archive_without_a_pinned_checksum_is_not_asked_for(
     assert "no sha256 of pulumi-resource-postgresql-" in capsys.readouterr().err
 
 
-def test_genuine_is_never_overwritten(
-    checkout: Path, site: Site, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("checkout")
+def test_the_genuine_plugin_takes_the_place_of_an_older_checkouts(
+    site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A genuine plugin stays, whatever becomes of the checkout's."""
+    """It is what an older checkout would rather have, too."""
+    place = _older("#!/bin/sh\necho of another checkout\n")
     _publish(site, monkeypatch)
-    plugins.install(_NAME)
-    monkeypatch.setenv(_OVERRIDES, f".*={CLOSED}")
-    (checkout / f"groundwork_{_NAME}" / "__main__.py").write_text('print("changed")\n')
-    assert _start(plugins.install(_NAME)).stdout == "genuine\n"
-
-
-def test_outdated_offline_gives_way(
-    checkout: Path, site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """An offline plugin that has to be replaced gives way to the genuine one once it is there."""
-    assert plugins.install(_NAME).route == "offline"
-    (checkout / "requirements.txt").write_text("# changed\n")
-    _publish(site, monkeypatch)
-    assert plugins.install(_NAME).route == "genuine"
+    assert plugins.install(_NAME).path == place
+    assert _launch().stdout == "genuine\n"
 
 
 @pytest.mark.usefixtures("checkout")
@@ -224,21 +231,19 @@ def test_plugin_on_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setenv("PATH", f"{program.parent}{os.pathsep}{os.environ['PATH']}")
     assert plugins.install(_NAME).path == program
     monkeypatch.setenv("PULUMI_IGNORE_AMBIENT_PLUGINS", "true")
-    with pytest.raises(ToolchainError, match="has no plugin"):
+    with pytest.raises(ToolchainError, match="has no genuine plugin"):
         plugins.find(_NAME)
 
 
 @pytest.mark.usefixtures("checkout")
-def test_half_installed(tmp_path: Path) -> None:
-    """What a killed engine left of a plugin doesn't count as one."""
+def test_half_installed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a killed engine left of a genuine plugin doesn't count as one."""
+    _publish(site, monkeypatch)
     place = plugins.install(_NAME).path
-    partial = place.with_name(f"{place.name}.partial")
-    partial.touch()
-    with pytest.raises(ToolchainError, match="has no plugin"):
+    place.with_name(f"{place.name}.partial").touch()
+    with pytest.raises(ToolchainError, match="has no genuine plugin"):
         plugins.find(_NAME)
-    assert _start(plugins.install(_NAME)).stdout == "probed a b\n"
-    assert not partial.exists()
-    assert place.is_relative_to(tmp_path)
+    assert plugins.install(_NAME).route == "genuine"
 
 
 def test_no_route(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,9 @@
-"""The provider plugins: installed already, else the genuine ones, else those of this checkout."""
+"""The provider plugins: installed already, else the genuine ones, else those of this checkout.
+
+Pulumi.yaml leads the engine to the launcher in `plugins/NAME`, which runs what `find` gives: the
+folder where the engine looks by itself (`PULUMI_HOME`) is shared by all checkouts of a machine, and
+has one place for each version of a plugin.
+"""
 
 import os
 import platform
@@ -15,6 +20,7 @@ __all__ = ["Found", "addresses", "archives", "find", "genuine", "install"]
 _SYSTEMS = ("darwin", "linux")
 _MACHINES = {"x86_64": "amd64", "amd64": "amd64", "aarch64": "arm64", "arm64": "arm64"}
 _DOWNLOADS = "https://get.pulumi.com/releases/plugins"
+_MARKER = "groundwork.json"  # in plugins that checkouts once put where the genuine ones belong
 _OVERRIDES = "PULUMI_PLUGIN_DOWNLOAD_URL_OVERRIDES"  # the engine's own setting, for mirrors
 
 
@@ -26,7 +32,7 @@ class Found:
         name: such as 'postgresql'.
         version: the version that the program asks for.
         route: 'path', 'genuine' or 'offline'.
-        path: the executable on PATH, or the plugin's folder.
+        path: the executable on PATH, or the folder that has it.
     """
 
     name: str
@@ -38,17 +44,17 @@ class Found:
     def words(self) -> str:
         """Tell which one it is, in words."""
         return {
-            "path": "the one on PATH, which the engine prefers to any installed one",
+            "path": "the one on PATH, which comes before any installed one",
             "genuine": "the genuine one",
             "offline": "the offline one of this checkout",
         }[self.route]
 
 
 def find(name: str) -> Found:
-    """Give the plugin `name` that the engine will use.
+    """Give the plugin `name` that the launcher of this checkout runs.
 
     Raises:
-        ToolchainError: when there is none, or an offline one that has to be replaced.
+        ToolchainError: when there is none.
     """
     version = versions.plugin(name)
     program = f"pulumi-resource-{name}"
@@ -60,14 +66,11 @@ def find(name: str) -> Found:
     if chosen:
         return Found(name=name, version=version, route="path", path=chosen)
     place = _place(name)
-    whole = os.access(place / program, os.X_OK)
-    if not whole or place.with_name(f"{place.name}.partial").exists():
-        raise ToolchainError(f"{place} has no plugin")
-    mark = offline.marker(place)
-    if mark and (reason := mark.reason_to_replace(name)):
-        raise ToolchainError(f"the offline plugin in {place} has to be replaced: {reason}")
-    route = "offline" if mark else "genuine"
-    return Found(name=name, version=version, route=route, path=place)
+    if _is_genuine(place, program):
+        return Found(name=name, version=version, route="genuine", path=place)
+    if offline.is_ready(name):
+        return Found(name=name, version=version, route="offline", path=offline.folder(name))
+    raise ToolchainError(f"{place} has no genuine plugin, and the offline one lacks its packages")
 
 
 def install(name: str, *, limit: float = 10.0) -> Found:
@@ -167,14 +170,21 @@ def addresses() -> Iterator[str]:
 def _offline(name: str) -> None:
     if not offline.available(name):
         raise ToolchainError(f"this checkout has no offline plugin {name}")
-    with cache.temporary(f"plugin-{name}") as place:
-        offline.assemble(name, place)
-        _pulumi(["--file", str(place), *_reinstall(name)], name)
+    offline.packages(name)
+
+
+def _is_genuine(place: Path, program: str) -> bool:
+    """Tell whether a plugin is whole, and not one that an older checkout has put there."""
+    return (
+        os.access(place / program, os.X_OK)
+        and not place.with_name(f"{place.name}.partial").exists()
+        and not (place / _MARKER).exists()
+    )
 
 
 def _reinstall(name: str) -> list[str]:
-    """Allow an offline plugin to be overwritten, and nothing else."""
-    return ["--reinstall"] if offline.marker(_place(name)) else []
+    """Allow a plugin that an older checkout has put there to be overwritten, and nothing else."""
+    return ["--reinstall"] if (_place(name) / _MARKER).exists() else []
 
 
 def _pulumi(options: list[str], name: str) -> None:

@@ -26,7 +26,7 @@ PLUGIN_VARIABLE = "GROUNDWORK_POSTGRESQL_PLUGIN"
 
 PROGRAM = "pulumi-resource-postgresql"
 
-OFFLINE = [offline.PLUGINS / "postgresql", offline.PLUGINS / offline.SHARED]
+OFFLINE = offline.sources("postgresql")
 """What the offline plugin consists of."""
 
 MakeStack = Callable[..., Stack]
