@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 from alembic import util
 
 from infra.errors import GroundworkError
-from infra.schema import child
+from infra.schema import child, named_types
 from infra.schema.errors import HistoryError
 from infra.schema.invocation import Invocation
 from infra.schema.model import History, Revision, Script
@@ -30,6 +30,7 @@ from infra.schema.rendering import (
     ordering,
     revisions,
     sources,
+    type_uses,
 )
 from infra.schema.rendering.loadable import folders_below, loadable
 from infra.schema.rendering.offline import Offline, forbid_connections
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
     from alembic.ddl.impl import DefaultImpl
     from alembic.script import Script as File
     from alembic.script import ScriptDirectory
+
+    from infra.schema.model import Direction, TypeUse
 
 __all__ = ["main"]
 
@@ -149,6 +152,9 @@ class _Compilation:
         self._recorder = Recorder(str(Path(scripts.dir, "env.py")))
         self._rendered: list[dict[str, Rendering]] = []
         self._root = str(Path.cwd())
+        self._needs = {file.revision: _needs(file) for file in files}
+        self._reasons: dict[str, str] = {}
+        self._types: dict[str, TypeUse] = {}
         self._environment = Offline(config, scripts, self._recorder, self._render)
 
     def history(self, root: str) -> History:
@@ -157,6 +163,7 @@ class _Compilation:
         forbid_connections(self._recorder)
         effects.forbid(self._recorder)
         offline = self._run_environment()
+        self._note_reasons(offline)
         knowledge = locks.Knowledge()
         return History(
             revisions=tuple(self._revision(file, offline, knowledge) for file in self._files),
@@ -168,6 +175,7 @@ class _Compilation:
             epilogue=() if offline else tuple(self._recorder.epilogue),
             offline=offline,
             models=self._environment.models,
+            types=self._types,
         )
 
     def _run_environment(self) -> str:
@@ -219,8 +227,9 @@ class _Compilation:
         rendered = {}
         pairs = list(zip(self._files, modules, strict=True))
         for direction, order in (("up", pairs), ("down", pairs[::-1])):
-            impl.memo = {}  # in it Alembic notes which types a run has made already
             for file, module in order:
+                # In it Alembic notes which types a run has made; see `named_types`.
+                impl.memo = {}
                 function = getattr(module, f"{direction}grade", _no_downgrade)
                 child.at(Path(file.path).name)
                 ordering.begin_function()
@@ -249,15 +258,46 @@ class _Compilation:
             path=Path(os.path.relpath(file.path, self._root)).as_posix(),
         )
 
-    def _script(self, file: File, direction: str, offline: str) -> Script:
+    def _note_reasons(self, offline: str) -> None:
+        """Find out what runs through env.py, and what each revision does with types."""
+        for file in self._files:
+            for direction in ("up", "down"):
+                name = f"{direction} {file.revision}"
+                self._reasons[name] = self._reason(file, direction, offline)
+        rendered = {
+            name: None if reason else self._rendered[0][name]
+            for name, reason in self._reasons.items()
+        }
+        self._types = type_uses.of_all(self._files, rendered, self._root)
+
+    def _script(self, file: File, direction: Direction, offline: str) -> Script:
+        name = f"{direction} {file.revision}"
+        reason = self._reasons[name]
         if offline:
-            return Script(live=f"env.py can't render: {offline}")
+            return Script(live=reason)
+        rendering = self._rendered[0][name]
+        if reason:
+            return Script(live=reason, absent=rendering.absent and reason == rendering.live)
+        memo = named_types.Memo()
+        if rendering.types:
+            memo = named_types.memo(file.revision, direction, self._needs, self._types)
+        return rendering.script(memo)
+
+    def _reason(self, file: File, direction: str, offline: str) -> str:
+        """Say why a revision runs through env.py; nothing where it is rendered."""
+        if offline:
+            return f"env.py can't render: {offline}"
         first, second = (rendered[f"{direction} {file.revision}"] for rendered in self._rendered)
         if getattr(file.module, "online", False) is True and not first.absent:
-            return Script(live="its file says online = True")
+            return "its file says online = True"
         if first.live or second.live:
-            return first.script() if first.live else second.script()
-        return first.script() if first == second else Script(live=_CHANGES)
+            return first.live or second.live
+        return first.script(named_types.Memo()).live if first == second else _CHANGES
+
+
+def _needs(file: File) -> tuple[str, ...]:
+    parents = tuple(util.to_tuple(file.down_revision, default=()))
+    return (*parents, *file._resolved_dependencies)  # noqa: SLF001 - labels as ids
 
 
 def _no_downgrade(**_: object) -> None:

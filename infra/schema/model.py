@@ -24,6 +24,7 @@ __all__ = [
     "Revision",
     "Script",
     "Step",
+    "TypeUse",
 ]
 
 Direction = Literal["up", "down"]
@@ -127,6 +128,31 @@ class Script:
 
 
 @dataclass(frozen=True, kw_only=True)
+class TypeUse:
+    """What one direction of a revision does with enum types and domains.
+
+    Attributes:
+        made: Schema ("" for the first of the search_path) and name of those that it makes for the
+            columns of new tables; known where it is rendered.
+        gone: Those that it may drop or rename, of all that the history makes.
+        open: Whether it runs through env.py and may make others.
+    """
+
+    made: tuple[tuple[str, str], ...] = ()
+    gone: tuple[tuple[str, str], ...] = ()
+    open: bool = False
+
+    @classmethod
+    def of(cls, data: Mapping[str, Any]) -> TypeUse:
+        """Build one from what `dataclasses.asdict` made of it."""
+        pairs = {
+            name: tuple((schema, type_) for schema, type_ in data[name])
+            for name in ("made", "gone")
+        }
+        return cls(**pairs, open=data["open"])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Revision:
     """One revision file.
 
@@ -183,6 +209,8 @@ class History:
         offline: Why env.py can't render at all; empty where it can.
         models: The columns of each table of the models that env.py names, by the table's name as
             SQL writes it, with its schema where the models say one; empty where it names none.
+        types: What the revisions do with types, by direction and id ("up 1a2b"); those that do
+            nothing with any are left out.
     """
 
     revisions: tuple[Revision, ...]
@@ -195,6 +223,7 @@ class History:
     sources: Mapping[str, str] = field(default_factory=dict)
     offline: str = ""
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    types: Mapping[str, TypeUse] = field(default_factory=dict)
 
     @property
     def by_id(self) -> dict[str, Revision]:
@@ -228,6 +257,7 @@ class History:
                 "prologue": tuple(data["prologue"]),
                 "epilogue": tuple(data["epilogue"]),
                 "models": {name: tuple(columns) for name, columns in data["models"].items()},
+                "types": {name: TypeUse.of(use) for name, use in data["types"].items()},
             }
         )
 

@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 __all__ = ["recall", "remember"]
 
 _TOOLS = ("alembic", "sqlalchemy", "pgvector")
-_OWN = ("compiler.py", "invocation.py", "model.py", "store.py", "rendering/*.py", "statements/*.py")
+_MODULES = ("compiler.py", "graph.py", "invocation.py", "model.py", "named_types.py", "store.py")
+_OWN = (*_MODULES, "rendering/*.py", "statements/*.py")
 """What makes a history; a newer version of it makes another one."""
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import alembic.context
 from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import Engine, event, text
+from sqlalchemy.dialects.postgresql.named_types import CreateDomainType, CreateEnumType
 from sqlalchemy.inspection import _inspects
 from sqlalchemy.schema import DDLElement
 
@@ -193,7 +194,11 @@ class _Impl(_Offline):
             construct = text(construct)
         options = {} if isinstance(construct, DDLElement) else {"literal_binds": True}
         compiled = construct.compile(dialect=self.dialect, compile_kwargs=options)
-        self.recorder.statement(literals.checked(compiled))
+        type_ = None
+        if isinstance(construct, CreateEnumType | CreateDomainType):
+            made = construct.element
+            type_ = (str(made.schema or ""), str(made.name))
+        self.recorder.statement(literals.checked(compiled), type_)
 
     def static_output(self, text: str) -> None:
         """Leave out what a live run would not send either."""

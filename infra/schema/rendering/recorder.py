@@ -5,16 +5,19 @@ from __future__ import annotations
 import sys
 import types
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.model import Part, Script
+from infra.schema.named_types import guarded
 from infra.schema.rendering.transactions import objection
 from infra.schema.statements.lexer import UnfinishedError, closed, split
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
+
+    from infra.schema.named_types import Memo
 
 __all__ = ["NotRenderableError", "Recorder", "Rendering", "become", "by_library", "worded"]
 
@@ -31,6 +34,7 @@ class _Statement:
     sql: str
     autocommit: bool
     line: int
+    type: tuple[str, str] | None = None
 
 
 @dataclass(slots=True)
@@ -49,10 +53,19 @@ class Rendering:
     live: str = ""
     absent: bool = False
 
-    def script(self) -> Script:
-        """Make a script of it, unless something in it can't be sent as it stands."""
+    @property
+    def types(self) -> tuple[tuple[str, str], ...]:
+        """Schema and name of the types that it makes for the columns of new tables."""
+        return tuple(statement.type for statement in self.statements if statement.type)
+
+    def script(self, memo: Memo) -> Script:
+        """Make a script of it, unless something in it can't be sent as it stands.
+
+        Args:
+            memo: The types that it finds made.
+        """
         parts: list[tuple[bool, list[str]]] = []
-        for statement in [] if self.live else self.statements:
+        for statement in [] if self.live else _lacking(self.statements, memo):
             pieces, wrong = _pieces(statement)
             if wrong:
                 return Script(live=_placed(statement.line, wrong))
@@ -110,14 +123,19 @@ class Recorder:
             self._current, self._autocommit = None, False
         return rendering
 
-    def statement(self, sql: str) -> None:
-        """Note SQL that would be sent to the database."""
+    def statement(self, sql: str, type_: tuple[str, str] | None = None) -> None:
+        """Note SQL that would be sent to the database.
+
+        Args:
+            sql: The text.
+            type_: Schema and name of the type that it makes for a column of a new table.
+        """
         text = sql.strip().rstrip(";").rstrip()
         if not text:
             return
         if self._current is not None:
             line = _line(self._current.file, sys._getframe(1))  # noqa: SLF001 - the only way
-            self._current.statements.append(_Statement(text, self._autocommit, line))
+            self._current.statements.append(_Statement(text, self._autocommit, line, type_))
         else:
             pieces, wrong = _pieces(_Statement(text, autocommit=False, line=0), apart=True)
             if wrong or self._autocommit:
@@ -207,6 +225,16 @@ def _note_failure(rendering: Rendering, exc: BaseException) -> None:
     # Raised by the revision or a helper of its project, not by a library that lacks something.
     if isinstance(exc, NotImplementedError) and traceback and not by_library(traceback.tb_frame):
         rendering.absent = True
+
+
+def _lacking(statements: list[_Statement], memo: Memo) -> Iterator[_Statement]:
+    """Leave out what makes a type that is there, and guard what makes one that may be."""
+    for statement in statements:
+        found = memo.find(statement.type) if statement.type else False
+        if found is None and statement.type:
+            yield replace(statement, sql=guarded(statement.type, statement.sql))
+        elif not found:
+            yield statement
 
 
 def _pieces(statement: _Statement, *, apart: bool = False) -> tuple[list[str], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 import alembic.context
@@ -14,9 +14,11 @@ from alembic.runtime.migration import MigrationStep, RevisionStep
 from alembic.util import CommandError, to_tuple
 from sqlalchemy import event
 
+from infra.schema.named_types import Memo
 from infra.schema.running import indexes
 from infra.schema.running.approval import OwnStatements, quietly
 from infra.schema.running.records import OURS, Records
+from infra.schema.running.type_memo import Types
 from infra.schema.statements.sql import array, literal
 
 if TYPE_CHECKING:
@@ -65,6 +67,7 @@ class Order:
         question: SQL that is asked around each statement, for whoever looks on; "" for nobody.
         known: Statements of env.py itself that the plan shows.
         approved: Whether nothing may be sent or loaded that was not approved.
+        types: The enum types and domains that are made, or may be.
     """
 
     revision: str
@@ -81,12 +84,19 @@ class Order:
     question: str = ""
     known: tuple[str, ...] = ()
     approved: bool = False
+    types: Memo = field(default_factory=Memo)
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Order:
         """Build one from JSON."""
         given = {field.name: data[field.name] for field in fields(cls)}
-        return cls(**{**given, "before": tuple(given["before"])})
+        types = data["types"]
+        known = {
+            name: frozenset((schema, type_) for schema, type_ in types[name])
+            for name in ("made", "unsure")
+        }
+        memo = Memo(**known, open=types["open"])
+        return cls(**{**given, "before": tuple(given["before"]), "types": memo})
 
 
 class Guarded(EnvironmentContext):
@@ -144,6 +154,8 @@ class Guarded(EnvironmentContext):
         super().configure(**given, on_version_apply=applied)
         context = self.get_context()
         self._compare(context)
+        if context.connection is not None:
+            context.impl.memo = Types(self._order.types, context.connection, _scalar)
         block = context.autocommit_block
 
         @contextmanager

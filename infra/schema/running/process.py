@@ -11,7 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import child, ledger
+from infra.schema import child, ledger, named_types
 from infra.schema.dsn import redacted
 from infra.schema.running.failures import Failure, Reason
 
@@ -199,4 +199,12 @@ class Online:
             "known": [*self._history.prologue, *self._history.epilogue],
             "approved": self._terms.approved,
             "question": self._watch.question if self._watch else "",
+            "types": self._types(step),
         }
+
+    def _types(self, step: Step) -> dict[str, Any]:
+        """Give the types that one run of Alembic would know of when it comes to a step."""
+        history = self._history
+        needs = {each.id: each.needs for each in history.revisions}
+        found = named_types.memo(step.revision, step.direction, needs, history.types)
+        return {"made": sorted(found.made), "unsure": sorted(found.unsure), "open": found.open}
