@@ -73,7 +73,7 @@ def _without(text: str, tree: ast.Module, function: str) -> str:
 
 def _imports_project(tree: ast.Module, root: str) -> bool:
     """Tell whether a file imports a module of the project, in a function or not."""
-    names = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names.update(alias.name for alias in node.names)
