@@ -42,6 +42,10 @@ __all__ = ["main"]
 DONE, FAILED, PENDING, STOPPED = 0, 1, 2, 130
 
 
+# As the `alembic` command spells them.
+_AS_ALEMBIC = {"iniSection": ("-n", "--name"), "xArguments": ("-x",)}
+
+
 class UsageError(GroundworkError):
     """The command line is incomplete."""
 
@@ -168,7 +172,10 @@ def _add_options(command: argparse.ArgumentParser, *, rehearse: str = "") -> Non
         help="database URL; else the environment's DATABASE_URL, which no process list shows",
     )
     command.add_argument(
-        "--migrations", default="migrations", metavar="FOLDER", help="where Alembic's files are"
+        "--migrations",
+        default="migrations",
+        metavar="FOLDER",
+        help="where alembic.ini or pyproject.toml is, or such a file of another name",
     )
     command.add_argument("--json", action="store_true", help="answer in JSON")
     command.add_argument(
@@ -178,18 +185,26 @@ def _add_options(command: argparse.ArgumentParser, *, rehearse: str = "") -> Non
         if key != "on_destroy":
             default = rehearse if rehearse and key == "rehearse" else usual
             command.add_argument(
-                _option(key), dest=key, default=default, help=f"default: {default}"
+                *_option(key), dest=key, help=f"default: {default}", **_kind(key, default)
             )
 
 
-def _option(key: str) -> str:
+def _option(key: str) -> tuple[str, ...]:
     """Spell a key as an option: words in lower case, with dashes between them."""
     words = re.sub("([A-Z])", r"-\1", key).replace("_", "-")
-    return f"--{words.lower()}"
+    return (*_AS_ALEMBIC.get(key, ()), f"--{words.lower()}")
+
+
+def _kind(key: str, default: str) -> dict[str, Any]:
+    """Say how the values of an option are read."""
+    if key == "xArguments":
+        return {"action": "append", "metavar": "ARGUMENT"}
+    return {"default": default}
 
 
 def _place(asked: argparse.Namespace) -> node.Place:
     chosen = {key: getattr(asked, key, default) for key, default in options.DEFAULTS.items()}
+    chosen["xArguments"] = json.dumps(asked.xArguments or [])
     mistakes = options.mistakes(chosen)
     if mistakes:
         raise UsageError("\n".join(mistakes))

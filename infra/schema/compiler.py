@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
 from contextlib import nullcontext
 from dataclasses import replace
@@ -54,6 +55,7 @@ __all__ = ["main"]
 # with, and every part is there that an env.py may want to take out of it.
 _URL = "postgresql+asyncpg://offline:offline@offline.invalid:5432/offline"
 
+_HOLDS_HIDDEN = "its SQL holds a secret of env.py's arguments"
 _CHANGES = "it renders something else each time: a random value, or an order that changes"
 
 
@@ -74,15 +76,15 @@ def main() -> int:
 
 
 def _compile(folder: Path, invocation: Invocation) -> dict[str, Any]:
-    place = directory.find(folder)
+    place = directory.find(folder, invocation)
     root = str(place.root)
     watch = sources.Watch(root)
-    config = environment.enter(place, invocation, url=_URL)
+    config = environment.enter(place, invocation, url=_URL, offline=True)
     watch.start()
     effects.notice_sleep()
     ordering.order_schema_items()
     scripts, files = revisions.load(config)
-    history = _Compilation(config, scripts, files).history(root)
+    history = _Compilation(config, scripts, files, invocation).history(root)
     read = sorted({*watch.project_files(), *(str(path) for path in place.files)})
     folders = _folders(scripts, root)
     covered = _loadable(history, folders, read, root)
@@ -90,11 +92,19 @@ def _compile(folder: Path, invocation: Invocation) -> dict[str, Any]:
     entries = (sources.entry(Path(path), root) for path in covered)
     sums = {name: found for name, found in entries if name}
     return {
-        "history": replace(history, digest=_digest(read, root), sources=sums).dump(),
+        "history": replace(
+            history, digest=_digest(read, root), sources=sums, root=_seen_from(folder, root)
+        ).dump(),
         "files": sorted({*read, *covered}),
         "listings": sorted({*watch.project_listings(), *folders}),
         "variables": sorted(watch.variables - {invocation.variable, "DATABASE_URL"}),
     }
+
+
+def _seen_from(folder: Path, root: str) -> str:
+    """Give the root as a path from the folder that was named, the same on each machine."""
+    start = folder.absolute() if folder.is_dir() else folder.absolute().parent
+    return Path(os.path.relpath(root, start)).as_posix()
 
 
 def _folders(scripts: ScriptDirectory, root: str) -> list[str]:
@@ -146,7 +156,15 @@ def _digest(files: Iterable[str], root: str) -> str:
 class _Compilation:
     """One run of env.py, in which every revision is rendered twice, both ways."""
 
-    def __init__(self, config: Config, scripts: ScriptDirectory, files: list[File]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        scripts: ScriptDirectory,
+        files: list[File],
+        invocation: Invocation,
+    ) -> None:
+        self._invocation = invocation
+        self._config = config
         self._scripts = scripts
         self._files = files
         self._recorder = Recorder(str(Path(scripts.dir, "env.py")))
@@ -162,7 +180,8 @@ class _Compilation:
         self._root = root
         forbid_connections(self._recorder)
         effects.forbid(self._recorder)
-        offline = self._run_environment()
+        effects.discard_scripts(str(Path(self._scripts.dir, "env.py")))
+        offline = self._invocation.redacted(self._run_environment())
         self._note_reasons(offline)
         knowledge = locks.Knowledge()
         return History(
@@ -201,10 +220,22 @@ class _Compilation:
             return recorder.offline
         if not recorder.asked:
             return "it never asks context.is_offline_mode()"
+        if any(map(self._invocation.shows_secret, (*recorder.prologue, *recorder.epilogue))):
+            return "it sends a secret of its arguments by itself"
         if recorder.runs != 1:
+            self._refuse_several()
             times = f"{recorder.runs} times" if recorder.runs else "never"
             return f"it runs the revisions {times} in offline mode"
         return ""
+
+    def _refuse_several(self) -> None:
+        """Refuse several databases in one run: a node has one."""
+        several = self._config.get_main_option("databases") or ""
+        if self._recorder.runs > 1 and re.search(r"\S[,\s]+\S", several):
+            raise HistoryError(
+                f"env.py runs several databases: {several.strip()}. Nothing was done. A node brings"
+                " one of them to head: name it with engineName, and make a node for each."
+            )
 
     def _render(self, impl: DefaultImpl, options: dict[str, Any]) -> None:
         """Render all revisions, and once more with their files executed anew."""
@@ -291,8 +322,13 @@ class _Compilation:
         if getattr(file.module, "online", False) is True and not first.absent:
             return "its file says online = True"
         if first.live or second.live:
-            return first.live or second.live
-        return first.script(named_types.Memo()).live if first == second else _CHANGES
+            return self._invocation.redacted(first.live or second.live)
+        if first != second:
+            return _CHANGES
+        script = first.script(named_types.Memo())
+        if any(map(self._invocation.shows_secret, script.statements)):
+            return _HOLDS_HIDDEN
+        return script.live
 
 
 def _needs(file: File) -> tuple[str, ...]:

@@ -45,7 +45,10 @@ def read(
     if kept is not None:
         return History.of(kept)
     since = time.time_ns()
-    answer = _compiled(folder, invocation, seconds)
+    try:
+        answer = _compiled(folder, invocation, seconds)
+    except HistoryError as exc:
+        raise HistoryError(invocation.redacted(str(exc))) from exc
     if keep:
         store.remember(folder, invocation, answer, since=since)
     return History.of(answer["history"])

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Invocation"]
+__all__ = ["ALEMBIC", "SHORTEST_SECRET", "Invocation", "secret_parts"]
+
+ALEMBIC = "alembic"  # the section of alembic.ini that is read without -n
+SHORTEST_SECRET = 3  # a shorter text is in every message
+_HIDDEN = "***"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,9 +22,19 @@ class Invocation:
 
     Attributes:
         variable: The environment variable that env.py reads its URL from.
+        section: The section of alembic.ini, as `-n` names it.
+        arguments: What follows each `-x`, for env.py.
+        root: The folder to call it in, absolute; "" finds it.
+        engine: Of an env.py with several databases, the section of the one to run; "" for others.
+        secrets: Texts that no message, plan or state may show.
     """
 
     variable: str = "DATABASE_URL"
+    section: str = ALEMBIC
+    arguments: tuple[str, ...] = ()
+    root: str = ""
+    engine: str = ""
+    secrets: tuple[str, ...] = ()
 
     def dump(self) -> dict[str, Any]:
         """Give it as data for JSON."""
@@ -28,4 +43,28 @@ class Invocation:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Invocation:
         """Build one from what `dump` gave."""
-        return cls(**data)
+        lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
+        return cls(**{**data, **lists})
+
+    def command(self) -> str:
+        """Write the options as one would type them, without secrets; "" where there are none."""
+        words = ["-n", self.section] if self.section != ALEMBIC else []
+        for argument in self.arguments:
+            words += ["-x", argument]
+        return self.redacted(shlex.join(words))
+
+    def redacted(self, text: str) -> str:
+        """Take what is secret out of a text."""
+        for secret in sorted(self.secrets, key=len, reverse=True):
+            text = text.replace(secret, _HIDDEN)
+        return text
+
+    def shows_secret(self, text: str) -> bool:
+        """Tell whether a text has something in it that is secret."""
+        return any(secret in text for secret in self.secrets)
+
+
+def secret_parts(arguments: tuple[str, ...]) -> tuple[str, ...]:
+    """Give what is secret in arguments that are: the values, or a whole one without a name."""
+    values = (text.partition("=")[2] or text for text in arguments)
+    return tuple(dict.fromkeys(value for value in values if len(value) >= SHORTEST_SECRET))

@@ -207,6 +207,7 @@ class History:
         sources: sha256 in hex of each project file that a run through env.py can load, by its name
             below the project's folder.
         offline: Why env.py can't render at all; empty where it can.
+        root: The folder that Alembic is called in, as seen from the folder that was named.
         models: The columns of each table of the models that env.py names, by the table's name as
             SQL writes it, with its schema where the models say one; empty where it names none.
         types: What the revisions do with types, by direction and id ("up 1a2b"); those that do
@@ -222,6 +223,7 @@ class History:
     epilogue: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     offline: str = ""
+    root: str = "."
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     types: Mapping[str, TypeUse] = field(default_factory=dict)
 

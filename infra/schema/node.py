@@ -127,7 +127,16 @@ def look(place: Place) -> Look:
             return _seen(place, files, there)
     made = plan.make(files, None, place.options.policy)
     made = replace(made, notes=(f"{note}: this is the way from nothing", *made.notes))
-    return Look(history=files, live=None, plan=made)
+    return Look(history=files, live=None, plan=_called(place, made))
+
+
+def _called(place: Place, made: Plan) -> Plan:
+    """Say how Alembic is called, where that is not as usual."""
+    invocation = place.invocation
+    said = [f"Alembic is called as alembic {command}"] if (command := invocation.command()) else []
+    if invocation.engine:
+        said.append(f"of the databases of env.py, this is {invocation.engine}")
+    return replace(made, notes=(*said, *made.notes)) if said else made
 
 
 def _unseen(place: Place, exc: LiveError) -> str:
@@ -157,7 +166,7 @@ def _seen(place: Place, files: History, there: Live) -> Seen:
             invocation=place.invocation,
             binaries=place.binaries,
         )
-    made = _with_losses(str(place.url), made)
+    made = _called(place, _with_losses(str(place.url), made))
     if place.borrowed:
         note = "read as the administrator, since the migrator is still to be made"
         made = replace(made, notes=(note, *made.notes))
@@ -322,7 +331,7 @@ def commit(folder: Path) -> str:
     try:
         done = subprocess.run(
             ["git", "rev-parse", "HEAD"],
-            cwd=folder,
+            cwd=folder if folder.is_dir() else folder.parent,
             capture_output=True,
             text=True,
             check=False,

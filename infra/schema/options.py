@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from infra.schema import drift
-from infra.schema.invocation import Invocation
+from infra.schema.invocation import ALEMBIC, Invocation, secret_parts
 from infra.schema.model import Policy
 
 if TYPE_CHECKING:
@@ -42,6 +43,10 @@ DEFAULTS = {
     "lock_timeout": "",
     "statement_timeout": "",
     "url_variable": "DATABASE_URL",
+    "iniSection": "alembic",
+    "xArguments": "[]",
+    "migrationsRoot": "",
+    "engineName": "",
     "lint": "report",
     "lint_levels": "{}",
     "since": "",
@@ -77,6 +82,7 @@ MOST_ROWS = 10_000_000
 USUAL_ROWS = 1_000
 """Made-up rows of a table where no number is set: enough for a row that is in the way to show,
 and made in some 20 ms."""
+_APART = ("x_arguments", "x_secret")
 _PATTERNS = ("acceptedDrift", "driftIgnore")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _DURATION = re.compile(r"([0-9]{1,9}) ?(us|ms|s|min|h|d)?")
@@ -101,6 +107,11 @@ class Options:
             role or URL say, or takes 5 s.
         statement_timeout: PostgreSQL's, for each statement; empty the same, or one hour.
         url_variable: The environment variable that env.py reads its URL from.
+        ini_section: The section of alembic.ini, as `-n` names it.
+        x_arguments: What follows each `-x`; no part of `dump`.
+        x_secret: Whether these are not to be shown; the same.
+        migrations_root: The folder that Alembic is called in; empty finds it.
+        engine_name: The section of the one database of an env.py with several; empty for others.
         lint: "off"; "report" tells what a review finds in pending revisions; "refuse" lets `up`
             run none with an error among it.
         lint_levels: The level of a rule where it is not its own: "error", "warning", "note", "off".
@@ -125,6 +136,11 @@ class Options:
     lock_timeout: str = ""
     statement_timeout: str = ""
     url_variable: str = DEFAULTS["url_variable"]
+    ini_section: str = ALEMBIC
+    x_arguments: tuple[str, ...] = field(default=(), repr=False)
+    x_secret: bool = False
+    migrations_root: str = ""
+    engine_name: str = ""
     lint: Literal["off", "report", "refuse"] = "report"
     lint_levels: Mapping[str, str] = field(default_factory=dict)
     since: str = ""
@@ -143,11 +159,22 @@ class Options:
     @property
     def invocation(self) -> Invocation:
         """How Alembic is called."""
-        return Invocation(variable=self.url_variable)
+        root = self.migrations_root
+        return Invocation(
+            variable=self.url_variable,
+            section=self.ini_section,
+            arguments=self.x_arguments,
+            root=str(Path(root).expanduser().absolute()) if root else "",
+            engine=self.engine_name,
+            secrets=secret_parts(self.x_arguments) if self.x_secret else (),
+        )
 
     def dump(self) -> dict[str, Any]:
-        """Give it as plain data."""
-        return asdict(self)
+        """Give it as plain data, without what may be secret."""
+        data = asdict(self)
+        for name in _APART:
+            del data[name]
+        return data
 
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Options:
@@ -176,6 +203,10 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
         found.append(f"url_variable: {given['url_variable']!r} is no name of a variable")
     if not _COMMIT.fullmatch(given["since"]):
         found.append(f"since: {given['since']!r} is no commit, tag or branch of git")
+    if not given["iniSection"].strip():
+        found.append("iniSection: is empty; the section of alembic.ini that -n names")
+    if _arguments(given["xArguments"]) is None:
+        found.append('xArguments: is no list of texts: ["tenant=blue", "flag"]')
     rows = given["rehearse_rows"]
     if rows != "-1" and not (_NUMBER.fullmatch(rows) and int(rows) <= MOST_ROWS):
         found.append(f"rehearse_rows: {rows!r} is no number of rows; 0 to {MOST_ROWS}, or -1")
@@ -207,6 +238,17 @@ def _names(text: str) -> tuple[str, ...] | None:
         return None
     names = tuple(each.strip() for each in given if isinstance(each, str) and each.strip())
     return names if len(names) == len(given) else None
+
+
+def _arguments(text: str) -> tuple[str, ...] | None:
+    """Read a JSON array of texts; None for anything else."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(given, list) or not all(isinstance(each, str) for each in given):
+        return None
+    return tuple(given)
 
 
 def _levels_mistakes(text: str) -> list[str]:
@@ -258,6 +300,7 @@ def parse(
     environment: str = "",
     moved_to: str = "",
     schema: str = "",
+    x_secret: bool = False,
 ) -> Options:
     """Turn values without mistakes into options; a missing key has its default.
 
@@ -267,6 +310,7 @@ def parse(
         environment: The kind of environment that it is.
         moved_to: See `Options`.
         schema: The schema that it works in.
+        x_secret: Whether the arguments of env.py are secret.
     """
     given = {**DEFAULTS, **values}
     policy = {key: given[key] for key in ("downgrade", "drift", "edited", "adopt", "apply")}
@@ -282,6 +326,11 @@ def parse(
         lock_timeout=given["lock_timeout"],
         statement_timeout=given["statement_timeout"],
         url_variable=given["url_variable"],
+        ini_section=given["iniSection"].strip(),
+        x_arguments=_arguments(given["xArguments"]) or (),
+        x_secret=x_secret,
+        migrations_root=given["migrationsRoot"],
+        engine_name=given["engineName"],
         lint=cast("Any", given["lint"]),
         lint_levels=_levels(given["lint_levels"]) or {},
         since=given["since"],

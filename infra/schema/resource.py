@@ -19,13 +19,26 @@ from infra.schema.errors import HeadsError, HistoryError
 from infra.schema.options import Options
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from infra.schema.model import Live
     from infra.schema.node import Look
 
 __all__ = ["Schema", "SchemaProvider"]
 
 # Given by the program, and kept in the state: `read` and `delete` have nothing else to go by.
-_GIVEN = ("url", "database", "migrations", "options", "stack", "urn", "binaries")
+_GIVEN = (
+    "url",
+    "database",
+    "migrations",
+    "options",
+    "stack",
+    "urn",
+    "binaries",
+    "arguments",
+    "arguments_secret",
+)
+_ARGUMENTS_TO_COME = "the arguments of env.py (-x) are not known yet"
 _KEPT, _MISSING = "kept", "missing"
 _LOST_LEDGER = (
     "the ledger (schema_ledger) was removed: `up` makes it again and records the catalog as it is"
@@ -59,6 +72,7 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
         binaries: str = "",
         database: pulumi.Input[str] = "",
         admin_url: pulumi.Input[str] | None = None,
+        x_arguments: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare that the database at `url` (secret) is where `migrations` lead it.
@@ -74,8 +88,11 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
                 before, a preview looks at it although a password of the URL is still to be made.
             admin_url: An administrator's URL of a database that is there although the migrator is
                 still to be made (secret): a preview looks through it, and nothing keeps it.
+            x_arguments: What follows each `-x` for env.py; secret where one of them is. None takes
+                those of `options`.
             opts: The engine's.
         """
+        arguments = _arguments(options, x_arguments)
         stack, project = pulumi.get_stack(), pulumi.get_project()
         inputs = {
             "url": url,
@@ -85,6 +102,8 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
             "options": options.dump(),
             "stack": f"{project}/{stack}",
             "binaries": binaries,
+            "arguments": arguments,
+            "arguments_secret": arguments.is_secret(),
             # A provider isn't told the URN, and shows its progress under it.
             "urn": f"urn:pulumi:{stack}::{project}::{_TYPE}::{name}",
             "preview": pulumi.runtime.is_dry_run(),
@@ -94,6 +113,15 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
         super().__init__(SchemaProvider(), name, inputs, opts)
 
 
+def _arguments(
+    options: Options, given: pulumi.Input[Sequence[pulumi.Input[str]]] | None
+) -> pulumi.Output[Any]:
+    if given is not None:
+        return pulumi.Output.from_input(given)
+    plain = list(options.x_arguments)
+    return pulumi.Output.secret(plain) if options.x_secret else pulumi.Output.from_input(plain)
+
+
 class SchemaProvider(Provider):
     """Brings a database to where an Alembic directory leads. The database is the truth."""
 
@@ -101,6 +129,10 @@ class SchemaProvider(Provider):
         """Put the plan into the inputs, which the engine shows, stores and hands to policies."""
         given: dict[str, Any] = {key: news.get(key) for key in _GIVEN}
         declarations.note(_TYPE, _name(given))
+        if not known(given["arguments"]):
+            return dynamic.CheckResult(
+                {**given, **view.blind(_ARGUMENTS_TO_COME), "ledger": ""}, []
+            )
         place = _borrowed(_place(_reachable(olds, given)), news.get("admin_url"))
         try:
             seen = node.look(place)
@@ -127,6 +159,7 @@ class SchemaProvider(Provider):
         `check` has just asked the database. A refresh asks too: what it read against what it had.
         """
         moved = any(olds.get(key) != news.get(key) for key in ("url", "migrations", "drift"))
+        moved = moved or _called(olds) != _called(news)
         kept = olds.get("options", {}).get("on_destroy") == news["options"]["on_destroy"]
         to_do = bool(news["approve"] or news["drift"] or news["pending"] or olds.get("pending"))
         blind = news["plan"].startswith(view.BLIND)
@@ -182,6 +215,13 @@ def _blind(id_: str, props: dict[str, Any], given: dict[str, Any], why: str) -> 
     return dynamic.ReadResult(id_, {**inputs, "revision": props["revision"]}, inputs)
 
 
+def _called(props: dict[str, Any]) -> tuple[Any, ...]:
+    """Give how Alembic is called; what an earlier version did not know is the default."""
+    options = {**Options().dump(), **(props.get("options") or {})}
+    named = ("url_variable", "ini_section", "migrations_root", "engine_name")
+    return (props.get("arguments") or [], *(options[name] for name in named))
+
+
 def _reachable(olds: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """Go by the former URL while a new password is to come and the database is the same."""
     same = known(given["database"]) and given["database"] == (olds.get("database") or None)
@@ -204,11 +244,16 @@ def _name(props: dict[str, Any]) -> str:
 
 def _place(props: dict[str, Any]) -> node.Place:
     """Say where; a state of an earlier version lacks what came later."""
-    options = props.get("options")
+    options = Options.of(props["options"]) if props.get("options") else Options()
+    options = replace(
+        options,
+        x_arguments=tuple(props.get("arguments") or ()),
+        x_secret=bool(props.get("arguments_secret")),
+    )
     return node.Place(
         folder=Path(props["migrations"]),
         url=props["url"] if known(props["url"]) else None,
-        options=Options.of(options) if options else Options(),
+        options=options,
         stack=props.get("stack") or "",
         binaries=props.get("binaries") or "",
         cluster=_cluster(props),
@@ -261,5 +306,5 @@ def _bring(props: dict[str, Any]) -> dict[str, Any]:
             say=row.say,
             cancelled=cancellation.requested,
         )
-    given = {key: props[key] for key in _GIVEN}
+    given = {key: props.get(key) for key in _GIVEN}
     return {**given, **_shown(done), "revision": _worded(done.live)}

@@ -332,6 +332,13 @@ _SCHEMA_WORDS = {
     "URL say, or 1h",
     "url_variable": "Environment variable that env.py reads the URL from, where revisions run "
     "through it",
+    "iniSection": "Section of alembic.ini, as `alembic -n` names it",
+    "xArguments": "What `alembic -x` would hand to env.py, each as NAME=VALUE; set with --secret, "
+    "they are in no message, plan or state",
+    "migrationsRoot": "Folder that Alembic is called in, relative to the project; empty finds the "
+    "one from which the configuration's paths lead to env.py",
+    "engineName": "Of an env.py with several databases, the section of alembic.ini of the one that "
+    "this stack has; empty for one database",
     "lint": "What becomes of findings in pending revisions: off, report, refuse (an error stops "
     "up); empty takes what the environment says",
     "lint_levels": "Levels of rules that differ from their own, by rule: error, warning, note, off",
@@ -359,6 +366,7 @@ _SCHEMA_VARIABLES = {"since": "GROUNDWORK_SINCE", "rehearse": "GROUNDWORK_REHEAR
 _SCHEMA_TYPES: Mapping[str, Literal["array", "integer", "object"]] = {
     "acceptedDrift": "array",
     "driftIgnore": "array",
+    "xArguments": "array",
     "lint_levels": "object",
     "rehearse_rows": "integer",
 }

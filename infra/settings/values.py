@@ -132,12 +132,21 @@ def _check_container(draft: Draft) -> None:
 def _check_migrations(draft: Draft) -> None:
     given = draft["migrations"]
     folder = draft.path("migrations")
+    if folder is not None and _is_file(folder):
+        return
     if folder is None or not _is_folder(folder):
         draft.refuse("migrations", f"there is no folder {given!r}")
     elif not any((folder / name).is_file() for name in _CONFIGURATIONS):
         draft.refuse(
             "migrations", f"the folder {given!r} has no {' and no '.join(_CONFIGURATIONS)}"
         )
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # as below
+        return False
 
 
 def _is_folder(path: Path) -> bool:

@@ -38,6 +38,8 @@ class SchemaStack:
         url: Of that database; None is still to be made.
         resource: The node.
         cluster: The cluster that the stack knows; "" for none.
+        arguments: What follows each `-x`; None is still to be made.
+        secret: Whether these are secret.
     """
 
     def __init__(self, folder: Path, *, url: str) -> None:
@@ -47,6 +49,8 @@ class SchemaStack:
         self.database = Database(url=url)
         self.resource = DynamicResource(provider=SchemaProvider())
         self.cluster = ""
+        self.arguments: tuple[str, ...] | None = ()
+        self.secret = False
         self._configured: dict[str, str] = {}
 
     def configure(self, **values: str | None) -> None:
@@ -130,6 +134,8 @@ class SchemaStack:
             "options": options.dump(),
             "stack": "groundwork/test",
             "binaries": "",
+            "arguments": UNKNOWN if self.arguments is None else list(self.arguments),
+            "arguments_secret": self.secret,
             "urn": "",
             "preview": preview,
             **dict.fromkeys(("revision", "plan", "approve", "drift")),

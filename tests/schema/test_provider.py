@@ -58,6 +58,37 @@ def test_a_server_that_does_not_answer_is_no_empty_database(stack: SchemaStack) 
     assert "127.0.0.1:1" in shown["plan"]
 
 
+# -- how Alembic is called ------------------------------------------------------------------
+
+
+def test_arguments_that_are_not_known_yet_leave_the_plan_open(stack: SchemaStack) -> None:
+    """A resource still to be made gives them: `up`, which has them, brings the schema to head."""
+    stack.arguments = None
+    shown = stack.shown()
+    stack.arguments = ("tenant=blue",)
+    stack.up()
+
+    assert shown["plan"] == "can't be told: the arguments of env.py (-x) are not known yet"
+    assert stack.heads() == [("ccc3",)]
+    assert stack.is_settled()
+
+
+def test_how_alembic_is_called_is_shown_and_kept_without_secrets(stack: SchemaStack) -> None:
+    """A note of each plan; a change of it alone is an update, so that `refresh` knows it too."""
+    stack.up()
+    stack.arguments = ("tenant=blue", "token=hunter22")
+    shown = stack.shown()
+    stack.up()
+    stack.secret = True
+    hidden = stack.shown()
+
+    assert shown["op"] == "update"
+    assert shown["notes"] == ["Alembic is called as alembic -x tenant=blue -x token=hunter22"]
+    assert stack.is_settled()
+    assert hidden["notes"] == ["Alembic is called as alembic -x tenant=*** -x token=***"]
+    assert "hunter22" not in str({**hidden, "arguments": None})
+
+
 # -- what others did to the database --------------------------------------------------------
 
 

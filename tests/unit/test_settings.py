@@ -155,9 +155,9 @@ def test_a_missing_configuration_of_alembic_is_told_before_anything_is_made(
     )
 
 
-@pytest.mark.parametrize("folder", ["nowhere", "", "x" * 300, "migrations/alembic.ini"])
+@pytest.mark.parametrize("folder", ["nowhere", "", "x" * 300, "migrations/alembic.ini/x"])
 def test_migrations_that_are_no_folder_are_refused(project: SettingsProject, folder: str) -> None:
-    """Nothing there, a file, or no path at all."""
+    """Nothing there, what is below a file, or no path at all."""
     assert project.mistake(migrations=folder).startswith("groundwork:migrations: ")
 
 
@@ -305,3 +305,20 @@ def test_what_docker_would_refuse_is_told_before(
         project.parse(target="container", **{key: text})
     for text in wrong:
         assert project.mistake(target="container", **{key: text}).startswith(f"groundwork:{key}: ")
+
+
+def test_arguments_of_env_are_a_list_and_secret_where_the_engine_says_so(
+    project: SettingsProject,
+) -> None:
+    """In no part of what the state keeps in clear."""
+    given = {"xArguments": '["tenant=blue", "flag"]', "iniSection": "billing"}
+
+    plain = project.parse(**given).schema
+    hidden = parse(given, root=project.folder, secrets={"xArguments"}).schema
+
+    assert plain.invocation.arguments == ("tenant=blue", "flag")
+    assert plain.invocation.command() == "-n billing -x tenant=blue -x flag"
+    assert hidden.invocation.command() == "-n billing -x tenant=*** -x ***"
+    assert "blue" not in f"{plain.dump()}{hidden}"
+    with pytest.raises(SettingsError, match="xArguments: is no list of texts"):
+        project.parse(xArguments='{"a": 1}')

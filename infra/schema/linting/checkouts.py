@@ -91,11 +91,11 @@ def former(folder: Path, commit_: str) -> Path:
     if any(file.is_relative_to(folder) for file in there):
         return folder.relative_to(top)
     moved = Counter(
-        Path(*old.parts[: -len(inside.parts)])
+        Path(*old.parts[: len(old.parts) - len(inside.parts)])
         for new, old in renamed(folder, commit_).items()
         if new.is_relative_to(folder)
         for inside in [new.relative_to(folder)]
-        if old.parts[-len(inside.parts) :] == inside.parts
+        if old.parts[len(old.parts) - len(inside.parts) :] == inside.parts
     )
     home = moved.most_common(1)[0][0] if moved else folder
     return home.relative_to(top)
@@ -136,7 +136,7 @@ def _git(folder: Path, *arguments: str) -> bytes:
     environ = {key: value for key, value in os.environ.items() if key not in _ELSEWHERE}
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            ["git", "-C", str(folder if folder.is_dir() else folder.parent), *arguments],
             capture_output=True,
             check=False,
             timeout=_SECONDS,

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from datetime import datetime
 from functools import lru_cache
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.schema import history as histories
@@ -14,7 +17,6 @@ from infra.schema.statements.sentence import Sentence
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-    from pathlib import Path
 
     from infra.schema.invocation import Invocation
     from infra.schema.linting.course import Gone, Moment
@@ -43,8 +45,6 @@ def history_files(history: History, folder: Path, since: str) -> frozenset[str]:
     Raises:
         LintError: It can't be asked.
     """
-    from infra.schema.rendering import directory  # noqa: PLC0415 - only where there is a `since`
-
     try:
         commit = checkouts.commit(folder, since)
         old = checkouts.files(folder, commit) | checkouts.renamed(folder, commit).keys()
@@ -54,7 +54,8 @@ def history_files(history: History, folder: Path, since: str) -> frozenset[str]:
             " was changed. Name a commit, tag or branch that this checkout has, or leave since"
             " empty."
         ) from exc
-    root = directory.find(folder).root
+    start = folder if folder.is_dir() else folder.parent
+    root = Path(os.path.normpath(start.absolute() / history.root))
     places = {
         revision.id: (root / revision.path).parent.resolve() / (root / revision.path).name
         for revision in history.revisions
@@ -153,9 +154,12 @@ def _models(
 @lru_cache(maxsize=8)
 def _loaded(folder: Path, commit: str, invocation: Invocation) -> Mapping[str, tuple[str, ...]]:
     """Compile the project as it was, and give its models; a commit never changes."""
-    inside = checkouts.former(folder, commit)
+    top, inside = checkouts.repository(folder), checkouts.former(folder, commit)
     with checkouts.unpacked(folder, commit) as root:
         try:
+            if invocation.root:
+                called = os.path.relpath(Path(invocation.root).resolve(), top)
+                invocation = replace(invocation, root=str(root / called))
             found = histories.read(root / inside, invocation, keep=False)
         except HistoryError as exc:
             # The folder is gone by the time that somebody reads this.

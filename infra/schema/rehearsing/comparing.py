@@ -48,7 +48,8 @@ def compare(
     try:
         answer: dict[str, Any] = json.loads(done.stdout)
     except ValueError:
-        said = redacted(noise.decode(errors="replace"), url).strip().splitlines()[-1:]
+        text = invocation.redacted(redacted(noise.decode(errors="replace"), url))
+        said = text.strip().splitlines()[-1:]
         return (), said[0] if said else f"Alembic's process ended with status {done.returncode}"
     if "differs" in answer:
         return tuple(answer["differs"]), ""

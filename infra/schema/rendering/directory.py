@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+import ast
 import configparser
+import sys
 import tomllib
-from dataclasses import dataclass
+import warnings
+from dataclasses import dataclass, replace
+from importlib.machinery import PathFinder
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from alembic.config import Config
+from alembic.util import CommandError
 
 from infra.schema.errors import HistoryError
+from infra.schema.invocation import ALEMBIC, Invocation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
 
 __all__ = ["Directory", "find"]
 
-_ABOVE = 2  # folders above the configuration in which Alembic may be meant to be called
+_INI, _TOML = "alembic.ini", "pyproject.toml"
+_USUAL = Invocation()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,81 +33,237 @@ class Directory:
 
     Attributes:
         root: The folder to call Alembic in: relative paths of the configuration start there.
-        ini: alembic.ini; None where there is none.
+        ini: alembic.ini, whatever its name; None where there is none.
         toml: The pyproject.toml with a [tool.alembic]; None where there is none.
+        section: The section of the INI file that is read.
     """
 
     root: Path
     ini: Path | None
     toml: Path | None
+    section: str = ALEMBIC
 
     @property
     def files(self) -> tuple[Path, ...]:
         """The files that hold the configuration."""
         return tuple(path for path in (self.ini, self.toml) if path is not None)
 
+    def config(self) -> Config:
+        """Open the configuration, as `alembic` does."""
+        ini, toml = (str(path) if path else None for path in (self.ini, self.toml))
+        return Config(ini, toml_file=toml, ini_section=self.section)
 
-def find(folder: Path) -> Directory:
-    """Find the configuration in a folder, or in the one above if it leads back to the folder.
+
+def find(place: Path, invocation: Invocation = _USUAL) -> Directory:
+    """Find the configuration, and the folder that `alembic -c` is called in with it.
+
+    That is the folder of the configuration where its paths lead to env.py from there; else the
+    nearest above from which they do.
 
     Args:
-        folder: The root of a project, or the folder with env.py.
+        place: The root of a project, the folder with alembic.ini, an INI file, a pyproject.toml, or
+            the folder with env.py.
+        invocation: Names the section, and the folder where it can't be found.
 
     Raises:
-        HistoryError: There is none, or it is no INI or TOML file.
+        HistoryError: There is none, it is no INI or TOML file, or several folders would do.
     """
-    folder = folder.absolute()
-    if not folder.is_dir():
-        raise HistoryError(f"There is no folder {folder} with migrations. Nothing was done.")
-    found = _configured(folder)
+    place = place.absolute()
+    if not place.exists():
+        raise HistoryError(f"There is no folder {place} with migrations. Nothing was done.")
+    found = _configured(place, invocation.section)
     if found is None:
-        above = _configured(folder.parent)
-        location = _location(above) if above is not None else ""
-        if above is None or (above.root / location).resolve() != folder.resolve() or not location:
-            raise HistoryError(
-                f"The folder {folder} has no alembic.ini, and no pyproject.toml with a"
-                " [tool.alembic]. Nothing was done. Name the folder in which `alembic history`"
-                " works, or make one: alembic init -t async migrations."
-            )
-        return above
-    location = _location(found)
-    for root in (folder, *folder.parents[:_ABOVE]):
-        if location and (root / location / "env.py").is_file():
-            return Directory(root=root, ini=found.ini, toml=found.toml)
-    return found
+        return _above(place, invocation)
+    if invocation.root:
+        return _named(found, Path(invocation.root))
+    _Readings(found).refuse_section()
+    return _rooted(found)
 
 
-def _configured(folder: Path) -> Directory | None:
-    ini, toml = folder / "alembic.ini", folder / "pyproject.toml"
-    has_ini = ini.is_file()
-    has_toml = toml.is_file() and "alembic" in _tool(toml)
+def _configured(place: Path, section: str) -> Directory | None:
+    """Take what a file, or the folder that holds one, configures."""
+    folder = place if place.is_dir() else place.parent
+    ini = place if place.is_file() and place.name != _TOML else folder / _INI
+    toml = folder / _TOML
+    has_ini, has_toml = ini.is_file() and place != toml, _has_tool(toml)
     if not (has_ini or has_toml):
         return None
-    return Directory(root=folder, ini=ini if has_ini else None, toml=toml if has_toml else None)
+    return Directory(
+        root=folder,
+        ini=ini if has_ini else None,
+        toml=toml if has_toml else None,
+        section=section,
+    )
 
 
-def _tool(toml: Path) -> dict[str, object]:
+def _has_tool(toml: Path) -> bool:
+    if not toml.is_file():
+        return False
     try:
         tool = tomllib.loads(toml.read_text(encoding="utf-8")).get("tool", {})
     except (OSError, ValueError) as exc:
         raise HistoryError(f"{toml} can't be read: {exc}. Nothing was done.") from exc
-    return tool if isinstance(tool, dict) else {}
+    return isinstance(tool, dict) and "alembic" in tool
 
 
-def _location(found: Directory) -> str:
-    """Give script_location as a path; empty where there is none, or it names a package."""
-    location: object = None
-    if found.toml is not None:
-        section = _tool(found.toml)["alembic"]
-        location = section.get("script_location") if isinstance(section, dict) else None
-    if location is None and found.ini is not None:
-        parser = configparser.RawConfigParser()
+def _above(place: Path, invocation: Invocation) -> Directory:
+    """Find the configuration of a folder that has env.py alone: it leads back there."""
+    if place.is_dir():
+        for folder in place.parents:
+            above = _configured(folder, invocation.section)
+            if above is None:
+                continue
+            found = _named(above, Path(invocation.root)) if invocation.root else _rooted(above)
+            location = _Readings(found).location(found.root)
+            if location is not None and location.resolve() == place.resolve():
+                return found
+    raise HistoryError(
+        f"The folder {place} has no alembic.ini, and no pyproject.toml with a"
+        " [tool.alembic]. Nothing was done. Name the folder in which `alembic history`"
+        " works, the INI file that `alembic -c` takes, or make one: alembic init -t async"
+        " migrations."
+    )
+
+
+def _named(found: Directory, root: Path) -> Directory:
+    """Take the folder that was named."""
+    if not root.is_dir():
+        raise HistoryError(
+            f"There is no folder {root}, in which Alembic is to be called. Nothing was done."
+            " Correct migrationsRoot."
+        )
+    found = _at(found, root)
+    _Readings(found).refuse_section()
+    return found
+
+
+def _at(found: Directory, root: Path) -> Directory:
+    """Give the same configuration, called from another folder: its pyproject.toml goes before."""
+    toml = root / _TOML
+    return replace(found, root=root, toml=toml if _has_tool(toml) else found.toml)
+
+
+def _rooted(found: Directory) -> Directory:
+    """Find the folder to call Alembic in: the nearest that suits best."""
+    here = found.root
+    possible = [_at(found, root) for root in (here, *here.parents)]
+    readings = [_Readings(each) for each in possible]
+    tests: tuple[Callable[[_Readings], bool], ...] = (
+        lambda one: one.has_environment() and one.has_versions() and one.has_imports(),
+        lambda one: one.has_environment() and one.has_versions(),
+        _Readings.has_environment,
+    )
+    for suits in tests:
+        if suits(readings[0]):
+            return possible[0]
+        fitting = [one for one in readings[1:] if suits(one)]
+        if fitting:
+            _refuse_several(fitting)
+            return fitting[0].directory
+    return found
+
+
+def _refuse_several(fitting: Sequence[_Readings]) -> None:
+    """Let roots pass from which Alembic would run the same env.py."""
+    places = {one.location(one.directory.root) for one in fitting}
+    if len(places) == 1:
+        return
+    first = fitting[0].directory
+    roots = ", ".join(str(one.directory.root) for one in fitting)
+    raise HistoryError(
+        f"{first.files[0]} leads to an env.py from each of these folders: {roots}. Nothing was"
+        " done. Name the one in which Alembic is called: migrationsRoot."
+    )
+
+
+class _Readings:
+    """What a configuration says, called from one folder."""
+
+    def __init__(self, directory: Directory) -> None:
+        """Read it.
+
+        Raises:
+            HistoryError: It can't be read.
+        """
+        self.directory = directory
+        self._config = directory.config()
         try:
-            parser.read_string(found.ini.read_text(encoding="utf-8"), source=str(found.ini))
-        except (OSError, UnicodeDecodeError, configparser.Error) as exc:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of separators: Alembic says it when it runs
+                self._location = self._config.get_alembic_option("script_location")
+                self._versions = self._config.get_version_locations_list() or []
+                self._paths = self._config.get_prepend_sys_paths_list() or []
+        except (OSError, ValueError, KeyError, TypeError, configparser.Error, CommandError) as exc:
             said = " ".join(str(exc).split())
-            raise HistoryError(f"{found.ini} can't be read: {said}. Nothing was done.") from exc
-        location = parser.get("alembic", "script_location", fallback=None)
-    if not isinstance(location, str) or (":" in location and not Path(location).is_absolute()):
-        return ""
-    return location.replace("%(here)s", str(found.root)).replace("%%", "%")
+            named = " and ".join(map(str, directory.files))
+            raise HistoryError(f"{named} can't be read: {said}. Nothing was done.") from exc
+
+    def refuse_section(self) -> None:
+        """Refuse a section that was named and is not there."""
+        section, parser = self.directory.section, self._config.file_config
+        if section == ALEMBIC or self.directory.ini is None or parser.has_section(section):
+            return
+        raise HistoryError(
+            f"{self.directory.ini} has no section [{section}]. Nothing was done. It has:"
+            f" {', '.join(parser.sections()) or 'none'}."
+        )
+
+    def location(self, root: Path) -> Path | None:
+        """Give the folder with env.py; None where it is not known, as of an installed package."""
+        if not isinstance(self._location, str) or not self._location:
+            return None
+        return self._folder(root, self._location)
+
+    def has_environment(self) -> bool:
+        """Tell whether script_location leads to an env.py."""
+        location = self.location(self.directory.root)
+        return location is not None and (location / "env.py").is_file()
+
+    def has_versions(self) -> bool:
+        """Tell whether all that version_locations names is there; packages may be installed."""
+        return all(
+            (folder := self._folder(self.directory.root, each)) is None or folder.is_dir()
+            for each in self._versions
+        )
+
+    def has_imports(self) -> bool:
+        """Tell whether what env.py imports can be found, as far as its text says."""
+        root, location = self.directory.root, self.location(self.directory.root)
+        source = (location / "env.py").read_bytes() if location else b""
+        if b"sys.path" in source:  # it finds its modules by itself
+            return True
+        places = [*(str(root / each) for each in (*self._paths, "")), *_libraries()]
+        return all(
+            name in sys.builtin_module_names or PathFinder.find_spec(name, places)
+            for name in _imported(source)
+        )
+
+    def _folder(self, root: Path, named: str) -> Path | None:
+        """Give the folder that a path, or package:path, names."""
+        package, colon, inside = named.partition(":")
+        if not colon or Path(named).is_absolute() or len(package) == 1:
+            return root / named
+        for place in (*self._paths, ""):
+            folder = root.joinpath(place, *package.split("."), *inside.split(":"))
+            if folder.is_dir():
+                return folder
+        return None
+
+
+def _libraries() -> list[str]:
+    """List where modules come from, apart from this project's own folder."""
+    own = Path(__file__).resolve().parents[3]
+    return [path for path in sys.path if Path(path).resolve() != own]
+
+
+def _imported(source: bytes) -> Iterator[str]:
+    """List the top-level modules that env.py imports whenever it runs."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name.partition(".")[0] for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            yield node.module.partition(".")[0]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import builtins
 import datetime as dt
+import io
 import os
 import re
 import sys
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from infra.schema.rendering.recorder import Recorder
 
-__all__ = ["Clock", "forbid", "notice_sleep"]
+__all__ = ["Clock", "discard_scripts", "forbid", "notice_sleep"]
 
 _PROGRAMS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.fork", "os.spawn"}
 _NETWORK = {"socket.connect", "socket.getaddrinfo"}
@@ -71,6 +73,26 @@ def notice_sleep() -> None:
         sleep(seconds)
 
     time.sleep = noted
+
+
+def discard_scripts(environment: str) -> None:
+    """Let the SQL files that env.py writes in offline mode, one for each database, go nowhere.
+
+    Args:
+        environment: The file, env.py, that opens them.
+    """
+    opened = io.open
+
+    def discarding(file: Any, mode: str = "r", *args: Any, **options: Any) -> Any:
+        if isinstance(file, str | os.PathLike) and "w" in mode and str(file).endswith(".sql"):
+            frame: FrameType | None = sys._getframe(1)  # noqa: SLF001 - the only way to know who asks
+            while frame is not None and "pathlib" in frame.f_code.co_filename:
+                frame = frame.f_back
+            if frame is not None and Path(frame.f_code.co_filename) == Path(environment):
+                file = os.devnull
+        return opened(file, mode, *args, **options)
+
+    builtins.open = io.open = discarding
 
 
 class Clock:

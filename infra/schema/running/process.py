@@ -177,6 +177,7 @@ class Online:
         status = process.returncode
         how = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
         last = redacted(self._noise[-1].strip(), self._session.url) if self._noise else ""
+        last = self._terms.invocation.redacted(last)
         text = f"Alembic's process ended without an answer ({how})" + (f": {last}" if last else "")
         raise Failure(Reason(text=text))
 
