@@ -1,0 +1,72 @@
+"""What an Alembic directory may be and do: one directory in `fixtures` for each kind."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["FIXTURES", "KINDS", "Kind"]
+
+FIXTURES = Path(__file__).with_name("fixtures")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """A kind of history.
+
+    Attributes:
+        folder: The directory in `fixtures`.
+        rendered: How many upgrades of how many are rendered.
+        root: Where Alembic is called, below the directory.
+        ini: The ini, below the root; empty for none.
+        section: Its section.
+        x: What follows `-x`.
+        synchronous: Whether env.py has a synchronous engine.
+        variable: The variable that env.py reads.
+        prepare: SQL in the empty database.
+        options: What the node's command line has for it.
+    """
+
+    folder: str
+    rendered: tuple[int, int] = (1, 2)
+    root: str = "."
+    ini: str = "alembic.ini"
+    section: str = "alembic"
+    x: tuple[str, ...] = ()
+    synchronous: bool = False
+    variable: str = "DATABASE_URL"
+    prepare: str = ""
+    options: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """Name it among the tests."""
+        return f"{self.folder}-{self.section}" if self.section != "alembic" else self.folder
+
+
+KINDS = (
+    # What an application does while it is imported.
+    Kind(folder="program_at_import", synchronous=True),
+    Kind(folder="scratch_folder", synchronous=True),
+    Kind(folder="threads_and_signals"),
+    Kind(folder="standard_output"),
+    Kind(folder="event_loops"),
+    Kind(folder="logging_to_output"),
+    Kind(folder="logging_incomplete"),
+    Kind(folder="engine_at_import", variable="SHOP_URL"),
+    # Types that several revisions name.
+    Kind(folder="enums_in_mixtures", synchronous=True, rendered=(4, 7)),
+    # What env.py decides.
+    Kind(folder="version_listener", rendered=(0, 2)),
+    Kind(folder="include_object"),
+    # Where Alembic is called from.
+    Kind(folder="pyproject_alone", ini=""),
+    Kind(folder="relative_paths", root="project", synchronous=True),
+    Kind(folder="package_location", synchronous=True),
+    # What revisions send.
+    Kind(folder="autocommit_and_data", rendered=(2, 4)),
+    # Their graph.
+    Kind(
+        folder="heads_and_labels", synchronous=True, rendered=(5, 6), options=("--revision=heads",)
+    ),
+)

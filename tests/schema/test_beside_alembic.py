@@ -1,0 +1,138 @@
+"""Every kind of Alembic directory, run by plain Alembic and by the node: what comes of it is one.
+
+Each is run to head, run again, taken back to base, and brought to head once more.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from infra.schema import cli, history
+from infra.schema.invocation import Invocation
+from tests.forking import servers
+from tests.histories import contents
+from tests.histories.contents import Noise
+from tests.histories.kinds import FIXTURES, KINDS, Kind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from tests.conftest import PostgresServer
+    from tests.histories.contents import Contents
+
+_PLAIN = Path(__file__).parents[1] / "histories" / "plain_alembic.py"
+_STAGES = (("upgrade", "heads"), ("downgrade", "base"), ("upgrade", "heads"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Beside:
+    """A kind, copied to a folder of its own, and what plain Alembic makes of it.
+
+    Attributes:
+        kind: Which.
+        folder: The copy's root.
+        plain: What is in the database at head, at base, and at head again.
+    """
+
+    kind: Kind
+    folder: Path
+    plain: list[Contents]
+
+    def node(self, command: str, url: str, *options: str) -> int:
+        """Run a command of the node, in the way that the documents say."""
+        place = ["--migrations", str(self.folder), "--url", url]
+        kind = self.kind
+        named = ["--url-variable", kind.variable, *kind.options]
+        return cli.main([command, *place, *named, *options])
+
+
+@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
+def beside(
+    request: pytest.FixtureRequest,
+    tmp_path_factory: pytest.TempPathFactory,
+    postgres_server: PostgresServer,
+) -> Beside:
+    """Run a kind by plain Alembic."""
+    kind: Kind = request.param
+    folder = tmp_path_factory.mktemp("history") / kind.folder
+    shutil.copytree(FIXTURES / kind.folder, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    root = folder / kind.root
+    with _database(postgres_server, kind) as url:
+        plain = []
+        for words in _STAGES:
+            _run_plain(kind, root, url, words)
+            plain.append(contents.read(url))
+    return Beside(kind=kind, folder=root, plain=plain)
+
+
+def _run_plain(kind: Kind, root: Path, url: str, words: tuple[str, ...]) -> None:
+    target = url.partition("?")[0].replace("postgresql://", "postgresql+asyncpg://")
+    task = {
+        "root": str(root),
+        "ini": str(root / kind.ini) if kind.ini else None,
+        "toml": str(root / "pyproject.toml"),
+        "section": kind.section,
+        "url": target,
+        "commands": [[*(word for each in kind.x for word in ("-x", each)), *words]],
+        "greenlet": kind.synchronous,
+    }
+    done = subprocess.run(
+        servers.command(str(_PLAIN)),
+        cwd=root,
+        input=json.dumps(task),
+        env={**os.environ, kind.variable: target},
+        check=False,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+@contextmanager
+def _database(server: PostgresServer, kind: Kind) -> Iterator[str]:
+    admin = server.url(user=server.user, database="postgres")
+    name = f"beside_{os.urandom(4).hex()}"
+    contents.create_database(admin, name)
+    url = server.url(user=server.user, database=name)
+    try:
+        if kind.prepare:
+            contents.execute(url, kind.prepare)
+        yield url
+    finally:
+        contents.drop_database(admin, name)
+
+
+@pytest.mark.parametrize("apply", ["compiled", "online"])
+def test_the_result_is_that_of_plain_alembic(
+    beside: Beside, apply: str, postgres_server: PostgresServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """At head, at base and at head again: definitions, rows, sequences; a rerun does nothing."""
+    head, base, again = beside.plain
+    with _database(postgres_server, beside.kind) as url:
+        assert beside.node("upgrade", url, "--apply", apply) == 0, capsys.readouterr().err
+        assert contents.differences(head, contents.read(url), Noise()) == []
+        assert beside.node("plan", url, "--apply", apply) == 0
+        assert "nothing to do" in capsys.readouterr().out
+        back = ("--apply", apply, "--revision", "base", "--downgrade", "allow")
+        assert beside.node("upgrade", url, *back) == 0, capsys.readouterr().err
+        assert contents.differences(base, contents.read(url), Noise()) == []
+        assert beside.node("upgrade", url, "--apply", apply) == 0, capsys.readouterr().err
+        assert contents.differences(again, contents.read(url), Noise()) == []
+
+
+def test_what_can_be_rendered_is_rendered(beside: Beside) -> None:
+    """A history runs online as far as it has to, and no further."""
+    found = history.read(beside.folder, Invocation(variable=beside.kind.variable))
+    rendered = [each.id for each in found.revisions if not each.upgrade.live]
+    assert (len(rendered), len(found.revisions)) == beside.kind.rendered
