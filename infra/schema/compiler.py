@@ -93,7 +93,11 @@ def _compile(folder: Path, invocation: Invocation) -> dict[str, Any]:
     sums = {name: found for name, found in entries if name}
     return {
         "history": replace(
-            history, digest=_digest(read, root), sources=sums, root=_seen_from(folder, root)
+            history,
+            digest=_digest(read, root),
+            sources=sums,
+            called=invocation.command(),
+            root=_seen_from(folder, root),
         ).dump(),
         "files": sorted({*read, *covered}),
         "listings": sorted({*watch.project_listings(), *folders}),

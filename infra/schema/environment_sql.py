@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from infra.schema.model import Part
 from infra.schema.statements import locks, session
@@ -43,8 +43,12 @@ def attach(history: History, steps: Sequence[Step]) -> tuple[Step, ...]:
 
 
 def files_digest(history: History) -> str:
-    """Give the sha256 in hex of all project files that a run through env.py can load."""
-    return hashlib.sha256(json.dumps(sorted(history.sources.items())).encode()).hexdigest()
+    """Give the sha256 in hex of all project files that a run through env.py can load.
+
+    With it, of how Alembic is called: other arguments may lead to other statements.
+    """
+    covered: list[Any] = [*sorted(history.sources.items()), *filter(None, [history.called])]
+    return hashlib.sha256(json.dumps(covered).encode()).hexdigest()
 
 
 def _changing(statements: tuple[str, ...], harmless: tuple[str, ...]) -> tuple[str, ...]:

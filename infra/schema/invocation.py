@@ -47,10 +47,11 @@ class Invocation:
         return cls(**{**data, **lists})
 
     def command(self) -> str:
-        """Write the options as one would type them, without secrets; "" where there are none."""
+        """Write what is not as usual as options, without secrets; "" where all is."""
         words = ["-n", self.section] if self.section != ALEMBIC else []
         for argument in self.arguments:
             words += ["-x", argument]
+        words += ["--engine-name", self.engine] if self.engine else []
         return self.redacted(shlex.join(words))
 
     def redacted(self, text: str) -> str:

@@ -207,6 +207,7 @@ class History:
         sources: sha256 in hex of each project file that a run through env.py can load, by its name
             below the project's folder.
         offline: Why env.py can't render at all; empty where it can.
+        called: How Alembic is called, as options, without secrets; "" as usual.
         root: The folder that Alembic is called in, as seen from the folder that was named.
         models: The columns of each table of the models that env.py names, by the table's name as
             SQL writes it, with its schema where the models say one; empty where it names none.
@@ -223,6 +224,7 @@ class History:
     epilogue: tuple[str, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     offline: str = ""
+    called: str = ""
     root: str = "."
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     types: Mapping[str, TypeUse] = field(default_factory=dict)
@@ -373,7 +375,8 @@ class Policy:
     """What the stack allows.
 
     Attributes:
-        target: "head", "base", a revision, the beginning of one, or a branch label.
+        target: "head", "heads", "base", a revision, the beginning of one, "LABEL@head"; or several
+            of these, with commas.
         downgrade: Whether the schema may go back.
         drift: What happens when objects were changed by hand.
         accepted_drift: Objects whose changes are accepted, by name or with "*" for any characters.

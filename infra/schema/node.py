@@ -132,11 +132,10 @@ def look(place: Place) -> Look:
 
 def _called(place: Place, made: Plan) -> Plan:
     """Say how Alembic is called, where that is not as usual."""
-    invocation = place.invocation
-    said = [f"Alembic is called as alembic {command}"] if (command := invocation.command()) else []
-    if invocation.engine:
-        said.append(f"of the databases of env.py, this is {invocation.engine}")
-    return replace(made, notes=(*said, *made.notes)) if said else made
+    command = place.invocation.command()
+    return (
+        replace(made, notes=(f"env.py is called with {command}", *made.notes)) if command else made
+    )
 
 
 def _unseen(place: Place, exc: LiveError) -> str:

@@ -196,7 +196,7 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
     ]
     found += [f"{key}: {why}" for key in DURATIONS if (why := duration_mistake(given[key]))]
     if not given["revision"]:
-        found.append("revision: is empty; head, base, a revision or a branch label")
+        found.append("revision: is empty; head, heads, base, a revision or LABEL@head")
     if not _DIGEST.fullmatch(given["approved_plan"]):
         found.append(f"approved_plan: {_digest_mistake(given['approved_plan'])}")
     if not _VARIABLE.fullmatch(given["url_variable"]):

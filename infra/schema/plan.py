@@ -13,7 +13,7 @@ from infra.schema.statements import session
 from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from infra.schema.model import Drift
 
@@ -61,12 +61,21 @@ def target(history: History, name: str) -> tuple[str, ...]:
     Args:
         history: Where to look.
         name: "head", "heads", "base", an id, at least four characters of its beginning, a branch
-            label, or a label with "@head".
+            label, "LABEL@head", "LABEL@heads", "LABEL@REVISION"; or several of these, with commas.
 
     Raises:
         HeadsError: "head", and there are several.
         TargetError: No revision, or more than one, has that name.
     """
+    names = [each.strip() for each in name.split(",")]
+    found = {id_ for each in names for id_ in _named(history, each)}
+    needs = {revision.id: revision.needs for revision in history.revisions}
+    # What another one includes is there with it.
+    return Present(closure(found, needs), needs).heads if len(names) > 1 else tuple(sorted(found))
+
+
+def _named(history: History, name: str) -> tuple[str, ...]:
+    """Give what one name means."""
     if name == "base":
         return ()
     if name == "heads":
@@ -78,26 +87,45 @@ def target(history: History, name: str) -> tuple[str, ...]:
     known = history.by_id
     if name in known:
         return (name,)
-    label = name.removesuffix("@head")
+    label, _, inside = name.partition("@")
     for revision in history.revisions:
         if label in revision.labels:
-            return _branch_head(history, label, revision)
-    found = [id_ for id_ in known if len(name) >= refusals.PREFIX and id_.startswith(name)]
-    if len(found) != 1:
-        raise refusals.no_target(history, name, found)
+            return _of_branch(history, name, _branch(history, revision), inside or "head")
+    return _only(history, name, known)
+
+
+def _of_branch(
+    history: History, name: str, branch: Collection[str], inside: str
+) -> tuple[str, ...]:
+    """Give what a name means among the revisions of a branch."""
+    heads = tuple(head for head in history.heads if head in branch)
+    if inside == "heads":
+        return heads
+    if inside == "head":
+        if len(heads) != 1:
+            raise refusals.no_target(history, name, heads)
+        return heads
+    return (inside,) if inside in branch else _only(history, name, branch, inside)
+
+
+def _only(
+    history: History, name: str, among: Collection[str], beginning: str = ""
+) -> tuple[str, ...]:
+    """Give the one revision that begins like this."""
+    beginning = beginning or name
+    found = [id_ for id_ in among if id_.startswith(beginning)]
+    if len(beginning) < refusals.PREFIX or len(found) != 1:
+        raise refusals.no_target(history, name, found if len(beginning) >= refusals.PREFIX else [])
     return (found[0],)
 
 
-def _branch_head(history: History, label: str, first: Revision) -> tuple[str, ...]:
-    """Give the head that a branch has grown to."""
+def _branch(history: History, first: Revision) -> Collection[str]:
+    """List the revisions that a branch has grown to, from the one with the label on."""
     branch = {first.id}
     for revision in history.revisions:
         if branch.intersection(revision.parents):
             branch.add(revision.id)
-    heads = [head for head in history.heads if head in branch]
-    if len(heads) != 1:
-        raise refusals.no_target(history, label, heads)
-    return (heads[0],)
+    return branch
 
 
 def _agree(history: History, live: Live, policy: Policy) -> None:

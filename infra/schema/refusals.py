@@ -5,6 +5,7 @@ Nothing has been changed when one of these is raised, and each says so.
 
 from __future__ import annotations
 
+import re
 import shlex
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,7 @@ __all__ = [
     "version_table_gone",
 ]
 
+_RELATIVE = re.compile(r"[+-]\d+$")
 PREFIX = 4
 """Characters of a revision that name it at least, as in Alembic."""
 
@@ -66,7 +68,10 @@ def several_heads(history: History) -> HeadsError:
     heads = "\n".join(f"  {head}  {known[head].message}" for head in history.heads)
     return HeadsError(
         f"The migrations have {len(history.heads)} heads, so that head means nothing:\n{heads}\n"
-        f'{_KEPT} Merge them: alembic merge -m "merge heads" {" ".join(history.heads)}',
+        f'{_KEPT} Merge them: alembic merge -m "merge heads" {" ".join(history.heads)}\n'
+        "Or, where the directory is not yours: set revision to heads, which runs all of them; to"
+        f" some, {history.heads[0]} or LABEL@head, with commas between several; or merge them in a"
+        " version location of your own (docs/schema-node.md, Several heads).",
         heads=history.heads,
     )
 
@@ -74,9 +79,11 @@ def several_heads(history: History) -> HeadsError:
 def no_target(history: History, name: str, found: Sequence[str]) -> TargetError:
     """Word that a name means no revision, or more than one."""
     what = f"means {len(found)}: {', '.join(sorted(found))}" if found else "is none of them"
+    if _RELATIVE.search(name):
+        what += " (what is relative to the database would lead further with each run)"
     return TargetError(
         f"The migrations have {len(history.revisions)} revisions, and {name!r} {what}. {_KEPT}"
-        " Name a whole revision, a branch label, head, heads or base."
+        " Name a whole revision, LABEL@head, head, heads or base, or several with commas."
     )
 
 

@@ -310,7 +310,8 @@ _LIMITS = (
     *_limits("auditor", statement="5min", lock="5s", idle="5min", connections=5, least=1),
 )
 _SCHEMA_WORDS = {
-    "revision": "Where the schema goes: head, base, a revision or a branch label",
+    "revision": "Where the schema goes: head, heads, base, a revision, LABEL@head, or several with "
+    "commas",
     "downgrade": "Whether the schema may go back, with the data that this loses; empty takes what "
     "the environment says",
     "drift": "When objects were changed by hand: report, refuse (stop), accept (compare with that "

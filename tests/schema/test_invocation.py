@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from infra.schema import apply, history, live, plan
-from infra.schema.errors import HistoryError, MigrationError
+from infra.schema.environment_sql import files_digest
+from infra.schema.errors import HeadsError, HistoryError, MigrationError
 from infra.schema.invocation import Invocation
 from infra.schema.model import Policy
 from tests.schema.histories import project as projects
@@ -253,6 +254,7 @@ def test_a_named_section_and_arguments_reach_env(
     assert history.read(layout.root).heads == ("aaaa",)
     other = history.read(tmp_path, replace(called, arguments=("name=three", "flag")))
     assert other.revisions[1].upgrade.statements == ("CREATE TABLE three (id int)",)
+    assert files_digest(other) != files_digest(history.read(tmp_path, called))
     with pytest.raises(HistoryError, match=r"no section \[shipping\]\..* It has: alembic, billing"):
         history.read(tmp_path, Invocation(section="shipping"))
 
@@ -328,3 +330,33 @@ def test_two_nodes_have_the_two_databases_of_one_env(
         history.read(project.root)
     with pytest.raises(HistoryError, match=r"no section \[engine3\]\. It has: engine1, engine2"):
         history.read(project.root, Invocation(engine="engine3"))
+
+
+def test_two_heads_of_others_are_merged_in_a_version_location_of_ones_own(
+    tmp_path: Path, postgres_server: PostgresServer
+) -> None:
+    """By the documented command; their folder stays as it is, and `head` means something."""
+    theirs = Layout(tmp_path, location="theirs/migrations", ini="theirs/alembic.ini")
+    for id_ in ("bbbb", "cccc"):
+        theirs.project.revision(id_, "aaaa", f"op.execute('CREATE TABLE {id_} (id int)')")
+    (theirs.scripts / "script.py.mako").write_text(
+        "revision = ${repr(up_revision)}\ndown_revision = ${repr(down_revision)}\n\n\n"
+        "def upgrade():\n    pass\n\n\ndef downgrade():\n    pass\n"
+    )
+    (tmp_path / "mine" / "versions").mkdir(parents=True)
+    ini = tmp_path / "mine" / "alembic.ini"
+    locations = "theirs/migrations/versions\n    %(here)s/versions\n"
+    ini.write_text(
+        _INI.format(location="theirs/migrations", more=f"version_locations = {locations}")
+    )
+    before = sorted(theirs.project.versions.glob("*.py"))
+    words = ("revision", "-m", "merge heads", "--head", "heads", "--version-path", "mine/versions")
+
+    with ways.made(postgres_server) as base:
+        _alembic(tmp_path, base, "-c", "mine/alembic.ini", *words)
+    files = _as_alembic(postgres_server, ini, Invocation(), tmp_path, "-c", "mine/alembic.ini")
+
+    with pytest.raises(HeadsError, match=r"bbbb.*cccc"):
+        plan.target(history.read(theirs.ini), "head")
+    assert files.by_id[plan.target(files, "head")[0]].parents == ("bbbb", "cccc")
+    assert sorted(theirs.project.versions.glob("*.py")) == before

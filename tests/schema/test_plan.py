@@ -252,9 +252,14 @@ def test_two_heads_are_refused_with_the_merge_command() -> None:
     """Which of two heads is meant is the user's choice."""
     history = _history(_revision("base0"), _revision("aaaa1", "base0"), _revision("bbbb1", "base0"))
 
-    with pytest.raises(HeadsError, match=r"merge heads.* aaaa1 bbbb1") as caught:
+    with pytest.raises(
+        HeadsError, match=r"merge heads.* aaaa1 bbbb1\n.* heads.*LABEL@head"
+    ) as caught:
         plan.make(history, Live(), Policy())
 
+    assert plan.make(history, Live(), Policy(target="heads")).after == ("aaaa1", "bbbb1")
+    assert plan.make(history, Live(), Policy(target="bbbb1, aaaa1")).after == ("aaaa1", "bbbb1")
+    assert plan.make(history, Live(), Policy(target="bbbb1,base0")).after == ("bbbb1",)
     assert caught.value.heads == ("aaaa1", "bbbb1")
 
 
@@ -280,14 +285,25 @@ def test_a_target_has_the_names_of_alembic(name: str, wanted: tuple[str, ...]) -
 def test_a_target_may_be_the_beginning_of_an_id_or_a_label() -> None:
     """Four characters are enough where they are enough; a label means its branch's head."""
     labelled = replace(_revision("cafe01", "base00"), labels=("books",))
-    history = _history(_revision("base00"), labelled, _revision("cafe02", "cafe01"))
+    history = _history(
+        _revision("base00"),
+        labelled,
+        _revision("cafe02", "cafe01"),
+        _revision("cafe99", "base00"),
+        _revision("cafe98", "base00"),
+    )
 
     assert plan.target(history, "base0") == ("base00",)
+    assert plan.target(history, "books@heads") == ("cafe02",)
+    assert plan.target(history, "books@cafe01") == ("cafe01",)
+    assert plan.target(history, "books@cafe02, cafe01, cafe98") == ("cafe02", "cafe98")
     assert plan.target(history, "books") == ("cafe02",)
     assert plan.target(history, "books@head") == ("cafe02",)
 
 
-@pytest.mark.parametrize("name", ["cafe", "none", "", "caf", "books@base"])
+@pytest.mark.parametrize(
+    "name", ["cafe", "none", "", "caf", "books@base", "cafe01,", "cafe01, none", "+1", "cafe01+1"]
+)
 def test_a_target_that_means_nothing_or_too_much_is_refused(name: str) -> None:
     """A name is one revision, or the plan ends there."""
     history = _history(_revision("cafe01"), _revision("cafe02", "cafe01"))

@@ -83,9 +83,9 @@ def test_how_alembic_is_called_is_shown_and_kept_without_secrets(stack: SchemaSt
     hidden = stack.shown()
 
     assert shown["op"] == "update"
-    assert shown["notes"] == ["Alembic is called as alembic -x tenant=blue -x token=hunter22"]
+    assert shown["notes"] == ["env.py is called with -x tenant=blue -x token=hunter22"]
     assert stack.is_settled()
-    assert hidden["notes"] == ["Alembic is called as alembic -x tenant=*** -x token=***"]
+    assert hidden["notes"] == ["env.py is called with -x tenant=*** -x token=***"]
     assert "hunter22" not in str({**hidden, "arguments": None})
 
 

@@ -51,7 +51,9 @@ def load(config: Config) -> tuple[ScriptDirectory, list[Script]]:
     try:
         scripts = ScriptDirectory.from_config(config)
     except CommandError as exc:
-        raise HistoryError(f"Alembic's configuration can't be used: {exc}. {_NOTHING}") from exc
+        raise HistoryError(
+            f"Alembic's configuration can't be used: {str(exc).rstrip('.')}. {_NOTHING}"
+        ) from exc
     except ImportError as exc:
         raise HistoryError(f"script_location names a package: {exc}. {_NOTHING}") from exc
     if not Path(scripts.dir, "env.py").is_file():
