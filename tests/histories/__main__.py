@@ -123,9 +123,9 @@ def _application(
 
 
 def _folder(shipped: Shipped, home: Path) -> Path:
-    """Give the folder for `--migrations`: one with an ini, made where the package ships none."""
+    """Give what `--migrations` names: the ini, or a folder with one where the package has none."""
     if shipped.ini is not None:
-        return shipped.ini.parent
+        return shipped.ini
     folder = home / "alembic"
     folder.mkdir()
     text = f"[alembic]\nscript_location = {shipped.scripts}\npath_separator = newline\n"

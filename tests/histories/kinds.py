@@ -60,6 +60,10 @@ KINDS = (
     Kind(folder="version_listener", rendered=(0, 2)),
     Kind(folder="include_object"),
     # Where Alembic is called from.
+    Kind(folder="ini_below", ini="deploy/database/config/alembic.ini", synchronous=True),
+    Kind(folder="named_section", section="boxes", synchronous=True),
+    Kind(folder="named_section", section="lids", synchronous=True, rendered=(1, 1)),
+    Kind(folder="x_arguments", x=("tenant=acme",), synchronous=True, rendered=(1, 1)),
     Kind(folder="pyproject_alone", ini=""),
     Kind(folder="relative_paths", root="project", synchronous=True),
     Kind(folder="package_location", synchronous=True),

@@ -140,9 +140,12 @@ def run_node(application: Application, url: str, command: str, *options: str) ->
         command: plan, upgrade, history.
         options: What stands behind it.
     """
+    shipped = application.shipped
     words = [
         "--migrations",
         str(application.folder),
+        *(("-n", shipped.section) if shipped.section != "alembic" else ()),
+        *(word for each in application.settings.x for word in ("-x", each)),
         "--url",
         url,
         "--url-variable",

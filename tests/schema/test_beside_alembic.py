@@ -47,12 +47,24 @@ class Beside:
     folder: Path
     plain: list[Contents]
 
+    @property
+    def migrations(self) -> Path:
+        """Give the folder with the configuration."""
+        return (self.folder / self.kind.ini).parent if self.kind.ini else self.folder
+
     def node(self, command: str, url: str, *options: str) -> int:
         """Run a command of the node, in the way that the documents say."""
-        place = ["--migrations", str(self.folder), "--url", url]
         kind = self.kind
-        named = ["--url-variable", kind.variable, *kind.options]
-        return cli.main([command, *place, *named, *options])
+        named = ["-n", kind.section, *(word for each in kind.x for word in ("-x", each))]
+        place = [
+            "--migrations",
+            str(self.migrations),
+            "--url",
+            url,
+            "--url-variable",
+            kind.variable,
+        ]
+        return cli.main([command, *place, *named, *kind.options, *options])
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
@@ -133,6 +145,8 @@ def test_the_result_is_that_of_plain_alembic(
 
 def test_what_can_be_rendered_is_rendered(beside: Beside) -> None:
     """A history runs online as far as it has to, and no further."""
-    found = history.read(beside.folder, Invocation(variable=beside.kind.variable))
+    kind = beside.kind
+    called = Invocation(variable=kind.variable, section=kind.section, arguments=kind.x)
+    found = history.read(beside.migrations, called)
     rendered = [each.id for each in found.revisions if not each.upgrade.live]
     assert (len(rendered), len(found.revisions)) == beside.kind.rendered
