@@ -312,7 +312,8 @@ class _Compilation:
             return Script(live=reason)
         rendering = self._rendered[0][name]
         if reason:
-            return Script(live=reason, absent=rendering.absent and reason == rendering.live)
+            absent = rendering.absent and reason == rendering.live
+            return Script(live=reason, absent=absent, refused=rendering.refused)
         memo = named_types.Memo()
         if rendering.types:
             memo = named_types.memo(file.revision, direction, self._needs, self._types)

@@ -164,6 +164,10 @@ class NoWayBackError(PlanError):
     """A revision that would have to be taken back can't be."""
 
 
+class UnsendableError(PlanError):
+    """A pending revision sends what no driver can send."""
+
+
 class AdoptionError(PlanError):
     """A database is not what the revision makes that it is taken to have.
 

@@ -15,6 +15,7 @@ from infra.schema.linting import (
     reach,
     released,
     server,
+    session_settings,
     squawk,
     suppressions,
     trees,
@@ -147,6 +148,7 @@ class _Seen:
         if self.live is not None and self.told is not None:
             yield from wanted.look(self.way, self.told, self.live)
             yield from reach.look(self.way, self.told, self.live, self.options.roles)
+        yield from session_settings.look(self.new)
         yield from wayback.look(self.new)
         yield from self.beside
         for each in self.new:

@@ -71,12 +71,14 @@ class Script:
         live: Why it can't be rendered without a database; empty where it is rendered.
         absent: Whether the file says that there is none (it raises NotImplementedError).
         locks: What it locks, strongest first; known for rendered scripts only.
+        refused: What it sends that no driver can send, with the line; empty where all can be sent.
     """
 
     parts: tuple[Part, ...] = ()
     live: str = ""
     absent: bool = False
     locks: tuple[Lock, ...] = ()
+    refused: str = ""
 
     @property
     def autocommit(self) -> bool:
@@ -124,6 +126,7 @@ class Script:
             live=data["live"],
             absent=data["absent"],
             locks=tuple(Lock(**lock) for lock in data["locks"]),
+            refused=data.get("refused", ""),
         )
 
 

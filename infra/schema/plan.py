@@ -178,6 +178,8 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
         for revision in history.revisions
         if revision.id in end - there
     ]
+    if stuck := [step for step in (*down, *up) if step.script.refused]:
+        raise refusals.unsendable(stuck)
     steps = environment_sql.attach(history, (*down, *up))
     prepared = session.preparing(history.prologue) if steps or stamp else ()
     return Plan(
@@ -189,6 +191,7 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
         notes=(
             *_notes(history, live, there, policy, drift),
             *_environment(history, steps, prepared),
+            *_settings((*down, *up)),
         ),
         session=prepared,
     )
@@ -205,6 +208,17 @@ def _environment(
             f"approve covers all {len(history.sources)} files that a run through env.py can load,"
             " as they are now"
         )
+
+
+def _settings(steps: Iterable[Step]) -> Iterable[str]:
+    """Say which settings of a revision plain Alembic would keep for those after it."""
+    for step in steps:
+        names = session.lasting(step.script.own.statements)
+        if names:
+            yield (
+                f"{step.revision} sets {', '.join(names)} for the session: here that ends with the"
+                " revision, and under alembic upgrade it lasts into those after it"
+            )
 
 
 def _covered(history: History, steps: Iterable[Step]) -> Iterable[Step]:

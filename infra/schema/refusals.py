@@ -24,6 +24,7 @@ from infra.schema.errors import (
     PlanMovedError,
     TargetError,
     UnknownRevisionError,
+    UnsendableError,
     UnsoundError,
 )
 from infra.schema.statements.sql import identifier
@@ -31,7 +32,7 @@ from infra.schema.statements.sql import identifier
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from infra.schema.model import Applied, Drift, History, Live, Plan, Revision
+    from infra.schema.model import Applied, Drift, History, Live, Plan, Revision, Step
     from infra.schema.review import Finding
 
 __all__ = [
@@ -49,6 +50,7 @@ __all__ = [
     "redundant_rows",
     "several_heads",
     "unknown",
+    "unsendable",
     "unsound",
     "version_table_gone",
 ]
@@ -170,6 +172,12 @@ def no_way_back(history: History, live: Live, stuck: Sequence[str]) -> NoWayBack
         "There is no way back through:\n" + "\n".join(lines) + f"\n{_KEPT} Take a checkout that has"
         " the file and can run its downgrade, or restore a backup."
     )
+
+
+def unsendable(steps: Sequence[Step]) -> UnsendableError:
+    """Word that revisions send what only psql can, or what waits for data of the client."""
+    lines = [f"  {each.revision} ({each.file}): {each.script.refused}" for each in steps]
+    return UnsendableError("What is pending can't be sent:\n" + "\n".join(lines) + f"\n{_KEPT}")
 
 
 def drifted(drift: Sequence[Drift]) -> DriftError:

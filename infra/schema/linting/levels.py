@@ -173,6 +173,9 @@ OWN: Mapping[str, Rule] = {
     "downgrade-loses-data": Rule(
         level="note", why="what goes with its data when the revision is taken back"
     ),
+    "setting-ends-with-revision": Rule(
+        level="note", why="a setting that plain Alembic keeps for the revisions after it"
+    ),
     "no-way-back": Rule(level="warning", why="the revision can't be taken back"),
     "rows-violate": Rule(level="error", why="rows that are there make it fail"),
     "rows-may-violate": Rule(level="warning", why="statistics say that rows make it fail"),

@@ -11,12 +11,15 @@ import sys
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from alembic.util.sqla_compat import _literal_bindparam
 from sqlalchemy import types as sqltypes
 from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.postgresql import BYTEA, INTERVAL
+from sqlalchemy.dialects.postgresql import BIT, BYTEA, INTERVAL, ranges
 from sqlalchemy.dialects.postgresql.asyncpg import PGCompiler_asyncpg, PGDialect_asyncpg
 from sqlalchemy.exc import CompileError
+from sqlalchemy.sql.elements import BindParameter
 
+from infra.schema.rendering import value_text
 from infra.schema.rendering.recorder import NotRenderableError, by_library
 
 if TYPE_CHECKING:
@@ -25,7 +28,6 @@ if TYPE_CHECKING:
 
     from sqlalchemy.engine import Dialect
     from sqlalchemy.sql.compiler import Compiled
-    from sqlalchemy.sql.elements import BindParameter
 
     from infra.schema.rendering.recorder import Recorder
 
@@ -61,23 +63,65 @@ class _Interval(INTERVAL):
         return process
 
 
+class _SingleRange(ranges.AbstractSingleRangeImpl[Any]):
+    """Takes SQLAlchemy's ranges as they are, without a driver's own."""
+
+
+class _MultiRange(ranges.AbstractMultiRangeImpl[Any]):
+    """The same for several in one value."""
+
+
+class _Bits(BIT):
+    """The same for strings of bits."""
+
+    def bind_processor(self, dialect: Dialect) -> None:  # type: ignore[override] # as other types
+        """Leave them as they are."""
+        del dialect
+
+
 class _Literals(PGCompiler_asyncpg):
     """Renders values, and refuses those that are known only when the statement runs."""
 
     def render_literal_value(self, value: Any, type_: Any) -> str:
-        """Quote the numbers that are not numerals."""
-        if isinstance(value, float) and not math.isfinite(value):
+        """Write what the type makes of a value for a driver, None too, and quote the rest.
+
+        Types whose literals SQLAlchemy knows keep its spelling of them.
+        """
+        if isinstance(value, float | Decimal) and not math.isfinite(value):
             return f"'{value}'"
-        if isinstance(value, Decimal) and not value.is_finite():
-            return f"'{value}'"
-        return str(super().render_literal_value(value, type_))  # type: ignore[no-untyped-call] # SQLAlchemy's own
+        if value is not None and not isinstance(type_, sqltypes.ARRAY):
+            try:
+                return str(super().render_literal_value(value, type_))  # type: ignore[no-untyped-call] # SQLAlchemy's own
+            except CompileError as exc:
+                if isinstance(exc.__cause__, NotRenderableError):
+                    raise
+        processor = type_._cached_bind_processor(self.dialect)  # noqa: SLF001 - no public way
+        implementation = type_._unwrapped_dialect_impl(self.dialect)  # noqa: SLF001 - the same
+        try:
+            bound = processor(value) if processor else value
+            text = value_text.sql(bound, implementation)
+        except NotRenderableError:
+            raise
+        except Exception as exc:
+            raise CompileError(f"no literal for a value of type {type_!r}: {exc}") from exc
+        if bound is not None and implementation.render_bind_cast:
+            return str(self.render_bind_cast(type_, implementation, text))  # type: ignore[no-untyped-call] # the same
+        return text
 
     def render_literal_bindparam(
         self, bindparam: BindParameter[Any], *args: Any, **kwargs: Any
     ) -> str:
-        """Refuse a parameter without a value, which would become NULL."""
-        if bindparam.required and bindparam.value is None and bindparam.callable is None:
+        """Refuse a parameter without a value, and leave out nothing that a type adds to one."""
+        missing = bindparam.value is None and bindparam.callable is None
+        if bindparam.required and missing:
             raise CompileError(f"the parameter {bindparam.key} has no value")
+        if isinstance(bindparam, _literal_bindparam):  # of bulk_insert
+            plain: BindParameter[Any] = BindParameter(
+                bindparam.key, bindparam.value, type_=bindparam.type
+            )
+            return str(self.process(plain, literal_binds=True))
+        if missing and "render_literal_value" not in kwargs and not bindparam.expanding:
+            return self.render_literal_value(None, bindparam.type)
         return str(super().render_literal_bindparam(bindparam, *args, **kwargs))  # type: ignore[no-untyped-call] # SQLAlchemy's own
 
     def bindparam_string(self, name: str, *args: Any, **kwargs: Any) -> str:
@@ -110,6 +154,9 @@ class _Unconnected(PGDialect_asyncpg):
         BYTEA: _Bytes,
         sqltypes.Interval: _Interval,
         INTERVAL: _Interval,
+        BIT: _Bits,
+        ranges.AbstractSingleRange: _SingleRange,
+        ranges.AbstractMultiRange: _MultiRange,
     }
     recorder: Recorder
 

@@ -12,6 +12,7 @@ from infra.schema.model import Part, Script
 from infra.schema.named_types import guarded
 from infra.schema.rendering.transactions import objection
 from infra.schema.statements.lexer import UnfinishedError, closed, split
+from infra.schema.statements.unsendable import unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,12 +47,14 @@ class Rendering:
         statements: What it sent, with the line that did.
         live: Why that isn't all, or may be something else the next time; empty if it is.
         absent: Whether it says that this direction does not exist.
+        refused: What it sends that can't be sent, with the line; empty if all can.
     """
 
     file: str
     statements: list[_Statement] = field(default_factory=list)
     live: str = ""
     absent: bool = False
+    refused: str = ""
 
     @property
     def types(self) -> tuple[tuple[str, str], ...]:
@@ -68,7 +71,7 @@ class Rendering:
         for statement in [] if self.live else _lacking(self.statements, memo):
             pieces, wrong = _pieces(statement)
             if wrong:
-                return Script(live=_placed(statement.line, wrong))
+                return Script(live=_placed(statement.line, wrong), refused=self.refused)
             if not parts or parts[-1][0] != statement.autocommit:
                 parts.append((statement.autocommit, []))
             parts[-1][1].extend(pieces)
@@ -80,6 +83,7 @@ class Rendering:
             ),
             live=self.live,
             absent=self.absent,
+            refused=self.refused,
         )
 
 
@@ -135,9 +139,15 @@ class Recorder:
             return
         if self._current is not None:
             line = _line(self._current.file, sys._getframe(1))  # noqa: SLF001 - the only way
+            # After a refusal it may be what only an offline run would send.
+            wrong = "" if self._current.live else unsendable(text)
+            if wrong and not self._current.refused:
+                self._current.refused = _placed(line, f"sends {wrong}")
             self._current.statements.append(_Statement(text, self._autocommit, line, type_))
         else:
             pieces, wrong = _pieces(_Statement(text, autocommit=False, line=0), apart=True)
+            sends = unsendable(text)
+            wrong = wrong or (f"sends {sends}" if sends else "")
             if wrong or self._autocommit:
                 self.refuse(wrong or "commits SQL on its way")
             (self.epilogue if self.runs else self.prologue).extend(pieces)

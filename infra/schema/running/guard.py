@@ -20,6 +20,7 @@ from infra.schema.running.approval import OwnStatements, quietly
 from infra.schema.running.records import OURS, Records
 from infra.schema.running.type_memo import Types
 from infra.schema.statements.sql import array, literal
+from infra.schema.statements.unsendable import unsendable
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -227,7 +228,13 @@ class Guarded(EnvironmentContext):
         )
 
     def _before(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
-        """Before a statement with CONCURRENTLY, clear what a killed one left, and be patient."""
+        """Refuse what would wait for the client; clear what a killed CONCURRENTLY left.
+
+        A statement with CONCURRENTLY may wait longer than others.
+        """
+        wrong = unsendable(statement)
+        if wrong:
+            raise CommandError(f"The revision sends {wrong}.")
         if self._busy or not indexes.concurrently(statement):
             return
         self._busy = True

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Token", "UnfinishedError", "closed", "split", "tokens"]
+__all__ = ["Token", "UnfinishedError", "closed", "scanned", "split", "tokens"]
 
 Kind = Literal["word", "name", "text", "number", "mark", "comment"]
 
@@ -62,10 +62,15 @@ def tokens(sql: str) -> tuple[Token, ...]:
     Raises:
         UnfinishedError: A quotation or a comment does not end.
     """
-    return tuple(_scanned(sql))
+    return tuple(scanned(sql))
 
 
-def _scanned(sql: str) -> Iterator[Token]:
+def scanned(sql: str) -> Iterator[Token]:
+    """Give the tokens one by one, up to what does not end.
+
+    Raises:
+        UnfinishedError: A quotation or a comment does not end.
+    """
     place = 0
     while match := _TOKEN.match(sql, place):
         kind, start, place = match.lastgroup or "", place, match.end()
