@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 __all__ = ["FIXTURES", "KINDS", "Kind"]
 
@@ -24,7 +28,7 @@ class Kind:
         synchronous: Whether env.py has a synchronous engine.
         variable: The variable that env.py reads.
         prepare: SQL in the empty database.
-        options: What the node's command line has for it.
+        options: Keys of the stack that it needs.
     """
 
     folder: str
@@ -36,7 +40,7 @@ class Kind:
     synchronous: bool = False
     variable: str = "DATABASE_URL"
     prepare: str = ""
-    options: tuple[str, ...] = ()
+    options: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def name(self) -> str:
@@ -71,6 +75,6 @@ KINDS = (
     Kind(folder="autocommit_and_data", rendered=(2, 4)),
     # Their graph.
     Kind(
-        folder="heads_and_labels", synchronous=True, rendered=(5, 6), options=("--revision=heads",)
+        folder="heads_and_labels", synchronous=True, rendered=(5, 6), options={"revision": "heads"}
     ),
 )

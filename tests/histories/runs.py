@@ -21,7 +21,7 @@ __all__ = ["Application", "Done", "prepare", "run_node", "run_plain"]
 
 _CHECKOUT = Path(__file__).parents[2]
 _PLAIN = Path(__file__).with_name("plain_alembic.py")
-_SECONDS = 1200.0
+_SECONDS = 900.0
 _NOISE = ("LC_ALL", "PYTHONPATH", "DATABASE_URL", "VIRTUAL_ENV")
 
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from infra.schema import cli, history
-from infra.schema.invocation import Invocation
+from infra.schema import history, node, options
 from tests.forking import servers
 from tests.histories import contents
 from tests.histories.contents import Noise
@@ -52,19 +51,18 @@ class Beside:
         """Give the folder with the configuration."""
         return (self.folder / self.kind.ini).parent if self.kind.ini else self.folder
 
-    def node(self, command: str, url: str, *options: str) -> int:
-        """Run a command of the node, in the way that the documents say."""
+    def place(self, url: str, **chosen: str) -> node.Place:
+        """Give the node's place, with what its stack would say of this kind."""
         kind = self.kind
-        named = ["-n", kind.section, *(word for each in kind.x for word in ("-x", each))]
-        place = [
-            "--migrations",
-            str(self.migrations),
-            "--url",
-            url,
-            "--url-variable",
-            kind.variable,
-        ]
-        return cli.main([command, *place, *named, *kind.options, *options])
+        called = {
+            "url_variable": kind.variable,
+            "iniSection": kind.section,
+            "xArguments": json.dumps(kind.x),
+        }
+        # What a review says of the revisions is not the subject here.
+        alone = {"lint": "off", "dataChecks": "false"}
+        parsed = options.parse({**options.DEFAULTS, **alone, **called, **kind.options, **chosen})
+        return node.Place(folder=self.migrations, url=url, options=parsed)
 
 
 @pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
@@ -125,28 +123,33 @@ def _database(server: PostgresServer, kind: Kind) -> Iterator[str]:
         contents.drop_database(admin, name)
 
 
-@pytest.mark.parametrize("apply", ["compiled", "online"])
+@pytest.mark.parametrize("apply", ["compiled", pytest.param("online", marks=pytest.mark.long)])
 def test_the_result_is_that_of_plain_alembic(
-    beside: Beside, apply: str, postgres_server: PostgresServer, capsys: pytest.CaptureFixture[str]
+    beside: Beside, apply: str, postgres_server: PostgresServer
 ) -> None:
     """At head, at base and at head again: definitions, rows, sequences; a rerun does nothing."""
     head, base, again = beside.plain
     with _database(postgres_server, beside.kind) as url:
-        assert beside.node("upgrade", url, "--apply", apply) == 0, capsys.readouterr().err
+        up = beside.place(url, apply=apply)
+        _bring(up)
         assert contents.differences(head, contents.read(url), Noise()) == []
-        assert beside.node("plan", url, "--apply", apply) == 0
-        assert "nothing to do" in capsys.readouterr().out
-        back = ("--apply", apply, "--revision", "base", "--downgrade", "allow")
-        assert beside.node("upgrade", url, *back) == 0, capsys.readouterr().err
+        seen = node.look(up)
+        assert seen.plan
+        assert not seen.plan.steps
+        assert not seen.plan.drift
+        _bring(beside.place(url, apply=apply, revision="base", downgrade="allow"))
         assert contents.differences(base, contents.read(url), Noise()) == []
-        assert beside.node("upgrade", url, "--apply", apply) == 0, capsys.readouterr().err
+        _bring(up)
         assert contents.differences(again, contents.read(url), Noise()) == []
+
+
+def _bring(place: node.Place) -> None:
+    node.bring(place, shown="", say=lambda *_, **__: None, cancelled=lambda: False)
 
 
 def test_what_can_be_rendered_is_rendered(beside: Beside) -> None:
     """A history runs online as far as it has to, and no further."""
-    kind = beside.kind
-    called = Invocation(variable=kind.variable, section=kind.section, arguments=kind.x)
-    found = history.read(beside.migrations, called)
+    place = beside.place("postgresql://")
+    found = history.read(place.folder, place.invocation)
     rendered = [each.id for each in found.revisions if not each.upgrade.live]
     assert (len(rendered), len(found.revisions)) == beside.kind.rendered
