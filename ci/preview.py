@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import threading
 from collections import deque
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,6 +17,7 @@ from ci import merge_base
 from ci.redacting import redacted
 from ci.review import COLOURS, Review
 from toolchain import venv, versions
+from toolchain.stopped import STOPPED
 from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
@@ -109,7 +111,8 @@ def _preview(stack: str, environment: Mapping[str, str]) -> tuple[int, list[str]
     said: deque[str] = deque(maxlen=_KEPT)
     # Ctrl-C reaches the engine too, which then ends in good order: it is waited for. (A handler,
     # since an ignored signal would be inherited.)
-    before = signal.signal(signal.SIGINT, lambda *_: None)
+    stopped = threading.Event()
+    before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
     try:
         with subprocess.Popen(
             command,
@@ -124,7 +127,8 @@ def _preview(stack: str, environment: Mapping[str, str]) -> tuple[int, list[str]
             for line in child.stdout or ():
                 said.append(line.rstrip("\n"))
                 print(visible(COLOURS.sub("", said[-1])), flush=True)
-        return child.returncode if child.returncode >= 0 else 128 - child.returncode, [*said]
+        status = child.returncode if child.returncode >= 0 else 128 - child.returncode
+        return STOPPED if stopped.is_set() else status, [*said]
     finally:
         signal.signal(signal.SIGINT, before)
 

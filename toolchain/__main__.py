@@ -16,6 +16,6 @@ if sys.version_info < (3, 11):  # noqa: UP036 - this is the check that tells an 
         % (sys.version_info[0], sys.version_info[1], sys.executable)
     )
 
-from toolchain.cli import main
+from toolchain.stopped import load_and_run
 
-sys.exit(main())
+load_and_run("toolchain.cli")

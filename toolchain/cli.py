@@ -7,6 +7,7 @@ from pathlib import Path
 
 from toolchain import engine, plugins, shell
 from toolchain.errors import ToolchainError
+from toolchain.stopped import STOPPED
 from toolchain.visible_text import visible
 
 __all__ = ["main"]
@@ -22,7 +23,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         print("\nerror: interrupted. What was complete is kept; run it again", file=sys.stderr)
-        return 130
+        return STOPPED
 
 
 def _install(options: argparse.Namespace) -> int:

@@ -12,6 +12,7 @@ import re
 import shutil
 import signal
 import subprocess
+import threading
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,7 @@ from toolchain import (
     versions,
 )
 from toolchain.errors import ToolchainError
+from toolchain.stopped import STOPPED
 from toolchain.visible_text import visible
 
 __all__ = ["Stack"]
@@ -312,14 +314,16 @@ class Stack:
     def _pulumi(self, *arguments: str) -> int:
         # Ctrl-C reaches the engine too, which then ends in good order: it is waited for. (A
         # handler, since an ignored signal would be inherited.)
-        before = signal.signal(signal.SIGINT, lambda *_: None)
+        stopped = threading.Event()
+        before = signal.signal(signal.SIGINT, lambda *_: stopped.set())
         try:
             child = subprocess.Popen(
                 self._command(*arguments), env=self._environment, cwd=versions.ROOT
             )
-            return child.wait()
+            status = child.wait()
         finally:
             signal.signal(signal.SIGINT, before)
+        return STOPPED if stopped.is_set() else status
 
     def _ask(self, *arguments: str, folder: Path | None = None) -> str:
         """Run a command that is over at once, and give what it says."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from infra.errors import GroundworkError
 from infra.inspect import inspection, text
+from toolchain.stopped import STOPPED, run
 from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _VARIABLE = "ADMIN_URL"
-_DONE, _FAILED, _REFUSED, _STOPPED = 0, 1, 2, 130
+_DONE, _FAILED, _REFUSED = 0, 1, 2
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _FAILED
     except (KeyboardInterrupt, EOFError):
         _complain("\nerror: stopped from the keyboard; nothing was changed.")
-        return _STOPPED
+        return STOPPED
     sys.stdout.write(text.write(found.sections, found.keys))
     return _REFUSED if found.refused else _DONE
 
@@ -83,4 +84,4 @@ def _admin_url() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

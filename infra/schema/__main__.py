@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
+from toolchain.stopped import load_and_run
 
-from infra.schema.cli import main
-
-sys.exit(main())
+load_and_run("infra.schema.cli")

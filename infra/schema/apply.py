@@ -179,7 +179,7 @@ class _Run:
     async def _run(self) -> Outcome:
         begin = time.monotonic()
         await self._session.open(
-            seconds=self._terms.lock_wait, kept=self._kept(), waiting=self._wait_for
+            seconds=self._terms.lock_wait, kept=self._kept, waiting=self._wait_for
         )
         await self._prepare()
         await self._stamp()
@@ -201,7 +201,8 @@ class _Run:
         except Failure as failure:
             raise MigrationError(
                 f"{self._session.place} can't be migrated: {failure.reason.text}"
-                f" ({failure.reason.sqlstate or 'no answer'}). {self._kept()} Run again."
+                f" ({failure.reason.sqlstate or 'no answer'}). {self._kept()}"
+                f" {failures.advice(failure.reason)}"
             ) from failure
 
     async def _check(self) -> None:
@@ -220,11 +221,11 @@ class _Run:
             except Failure as failure:
                 if not failure.reason.lost or tries == self._terms.tries:
                     raise
-                await self._reopen(self._kept())
+                await self._reopen(self._kept)
             else:
                 return
 
-    async def _reopen(self, kept: str) -> None:
+    async def _reopen(self, kept: Callable[[], str]) -> None:
         await self._session.reopen(
             deadline=self._terms.reconnect,
             seconds=self._terms.lock_wait,
@@ -304,9 +305,12 @@ class _Run:
         await self._attempts(step, attempt, told)
         if self._watch:
             await self._watch.end(step)
+        self._note_applied(step)
+        self._progress(replace(told, state="done", seconds=time.monotonic() - begin))
+
+    def _note_applied(self, step: Step) -> None:
         self._applied.append(step.revision)
         self._heads = step.after
-        self._progress(replace(told, state="done", seconds=time.monotonic() - begin))
 
     async def _compiled(self, step: Step) -> None:
         await compiled.run(self._session, step)
@@ -322,7 +326,7 @@ class _Run:
         """Try a step until it is there, or can't be."""
         if not self._session.lock.held and await self._settled(step, stamped=stamped):
             return
-        await self._session.renew(self._kept())
+        await self._session.renew(self._kept)
         for tries in range(1, self._terms.tries + 1):
             if self._watch:
                 self._watch.attempt()
@@ -330,6 +334,11 @@ class _Run:
                 await attempt(step)
             except Failure as failure:
                 reason = failure.reason
+                if reason.finished:
+                    self._note_applied(step)
+                    raise failures.failed(
+                        step, reason, kept=self._kept(), tries=1, place=self._session.place
+                    ).having(self._applied) from failure
                 unsure = reason.lost or failure.moved
                 if unsure and await self._settled(step, stamped=stamped):
                     return
@@ -353,7 +362,7 @@ class _Run:
         kept = f"{self._kept()} {unknown}" if self._applied else unknown
         for _ in range(self._terms.tries):
             try:
-                await self._reopen(kept)
+                await self._reopen(lambda: kept)
                 heads = await self._session.heads()
                 done = heads == step.after and await self._session.done(step, stamped=stamped)
             except Failure as failure:
@@ -393,7 +402,8 @@ class _Run:
 
     def _kept(self) -> str:
         if not self._applied:
-            return failures.NOTHING
+            noted = self._session.noted
+            return f"{failures.NO_REVISION} {noted}" if noted else failures.NOTHING
         number = len(self._applied)
         revisions = "One revision is" if number == 1 else f"{number} revisions are"
         return f"{revisions} finished and kept: the database is at {failures.heads(self._heads)}."

@@ -31,7 +31,8 @@ from infra.schema import (
     states,
     view,
 )
-from infra.schema.errors import PlanError, RehearsalError
+from infra.schema.errors import PlanError, RehearsalError, StoppedError
+from toolchain.stopped import STOPPED
 from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
-DONE, FAILED, PENDING, STOPPED = 0, 1, 2, 130
+DONE, FAILED, PENDING = 0, 1, 2
 
 
 # As the `alembic` command spells them.
@@ -57,10 +58,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         status: int = asked.run(asked)
     except GroundworkError as exc:
         print(visible(f"error: {exc}"), file=sys.stderr)
-        return FAILED
-    except KeyboardInterrupt:
-        print("error: stopped from the keyboard.", file=sys.stderr)
-        return STOPPED
+        return STOPPED if isinstance(exc, StoppedError) else FAILED
     return status
 
 
@@ -251,6 +249,9 @@ def _upgrade(asked: argparse.Namespace) -> int:
         signal.signal(signal.SIGINT, before)
     shown = view.properties(done.plan)
     _answer(asked, {**shown, "revision": list(done.live.heads)}, shown["plan"])
+    if stop.is_set():
+        _say("asked to stop, when nothing was left to stop at: all of it is done")
+        return STOPPED
     return DONE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urlsplit
 
@@ -29,6 +30,8 @@ _WITHOUT_EFFECT = {
     "timeout",
 }
 _HARMLESS = {"channel_binding": {"disable", "prefer"}}
+_LAST_PORT = 65_535
+_SHOWN = 20
 _SSL = {"true": "require", "false": "disable"}
 
 
@@ -143,4 +146,27 @@ def _split(url: str) -> SplitResult:
             " or a password as %40 %3A %2F %3F %23 %25 %20."
         )
         raise LiveError(msg)
+    _require_ports(parts)
     return parts
+
+
+def _require_ports(parts: SplitResult) -> None:
+    """Refuse a port that is none: the system would fail on it with words of its own."""
+    hosts = parts.netloc.rpartition("@")[2]
+    texts = [host.rpartition(":")[2] for host in hosts.split(",") if re.search(r":[^]:]*$", host)]
+    texts += [
+        each
+        for name, value in parse_qsl(parts.query)
+        if name == "port"
+        for each in value.split(",")
+    ]
+    for text in filter(None, texts):
+        if not (text.isascii() and text.isdecimal() and 0 < int(text) <= _LAST_PORT):
+            # Without a login before it, or where it is no number, it may be a piece of a password.
+            shown = text if text.isdecimal() and "@" in parts.netloc else "that is none"
+            msg = (
+                f"The database URL can't be read: it names a port {shown[:_SHOWN]}, and a port is a"
+                f" number from 1 to {_LAST_PORT}. Nothing was changed. Write @ : / ? # % and spaces"
+                " in a name or a password as %40 %3A %2F %3F %23 %25 %20."
+            )
+            raise LiveError(msg)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ADD_UNACCEPTED",
     "APPLIED",
+    "BEGUN",
     "CREATE",
     "DONE",
     "EVENTS",
@@ -169,6 +170,14 @@ SELECT EXISTS (
 )
 """
 """Whether a run finished a revision; the only proof after a connection was cut at the COMMIT."""
+
+BEGUN = """
+SELECT EXISTS (
+    SELECT FROM schema_ledger.events
+    WHERE version_table = $1 AND run = $2::uuid AND revision = $3 AND state = 'begun'
+)
+"""
+"""Whether a run committed a part of a revision."""
 
 UNFINISHED = """
 SELECT committed

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from infra.schema import catalog as catalogs
 from infra.schema import dsn, ledger, unreached
 from infra.schema.errors import LiveError
 from infra.schema.model import Applied, Catalog, Live, Script
-from infra.schema.running import connecting
+from infra.schema.running import connecting, failures
 from infra.schema.running.versions import VersionTable
 from infra.schema.statements import losses, session
 from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
 
     from infra.schema.model import History
     from infra.schema.statements.losses import Loss
@@ -128,19 +129,12 @@ def events_for(history: History, url: str) -> list[dict[str, Any]]:
 
 
 async def _events(history: History, url: str) -> list[dict[str, Any]]:
-    import asyncpg  # noqa: PLC0415 - 160 ms, as in _connect
-
-    connection = await _connect(url)
-    try:
-        await _set(connection, session.settings(history.prologue), url)
+    async with _reading(url, _SECONDS) as connection:
+        await _set(connection, session.settings(history.prologue))
         if not await connection.fetchval(ledger.EXISTS):
             return []
         place = (history.version_table, history.version_schema)
         return [dict(row) for row in await connection.fetch(ledger.EVENTS, *place)]
-    except asyncpg.PostgresError as exc:
-        raise _refused(exc, dsn.place(url)) from exc
-    finally:
-        await _hang_up(connection)
 
 
 def ask(
@@ -170,21 +164,10 @@ async def _ask(
     question: Callable[[Any], Awaitable[Any]],
     seconds: float | None,
 ) -> Any:
-    import asyncpg  # noqa: PLC0415 - 160 ms, as in _connect
-
-    try:
-        async with asyncio.timeout(seconds):
-            connection = await _connect(url)
-            try:
-                await _set(connection, session.settings(history.prologue), url)
-                await connection.execute(_BEGIN)
-                return await question(connection)
-            except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
-                raise _refused(exc, dsn.place(url)) from exc
-            finally:
-                await _hang_up(connection)
-    except TimeoutError as exc:
-        raise _late(url) from exc
+    async with _reading(url, seconds) as connection:
+        await _set(connection, session.settings(history.prologue))
+        await connection.execute(_BEGIN)
+        return await question(connection)
 
 
 def count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, tuple[Loss, ...]]:
@@ -201,24 +184,37 @@ def count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, tuple[Lo
 
 
 async def _count(url: str, found: Mapping[str, tuple[Loss, ...]]) -> dict[str, tuple[Loss, ...]]:
-    connection = await _connect(url)
-    try:
+    async with _reading(url, None) as connection:
         await connection.transaction(readonly=True).start()
         await connection.execute(_LIMITS)
         return {id_: await losses.counted(connection, each) for id_, each in found.items()}
-    finally:
-        connection.terminate()  # nothing of it is kept
 
 
 async def _read(url: str, settings: Iterable[str], **options: Any) -> Live:
+    async with _reading(url, _SECONDS) as connection:
+        if connection.get_server_version().major < unreached.OLDEST:
+            raise unreached.too_old(connection.get_server_version().major, url)
+        await _set(connection, settings)
+        return await read_on(connection, place=dsn.place(url), **options)
+
+
+@asynccontextmanager
+async def _reading(url: str, seconds: float | None) -> AsyncIterator[Any]:
+    """Open a connection that is closed at the end, within a limit for all of it.
+
+    Raises:
+        LiveError: As for `read`, whatever is raised inside.
+    """
+    place, limit = dsn.place(url), asyncio.timeout(seconds)
     try:
-        async with asyncio.timeout(_SECONDS):
-            connection = await _connect(url)
+        async with limit:
+            connection = await connecting.connect(url, _NAME, seconds=_SECONDS)
             try:
-                if connection.get_server_version().major < unreached.OLDEST:
-                    raise unreached.too_old(connection.get_server_version().major, url)
-                await _set(connection, settings, url)
-                return await read_on(connection, place=dsn.place(url), **options)
+                yield connection
+            except Exception as exc:
+                if limit.expired() or not failures.is_driver(exc):
+                    raise
+                raise _refused(exc, place) from exc
             finally:
                 await _hang_up(connection)
     except TimeoutError as exc:
@@ -230,14 +226,9 @@ def _late(url: str) -> LiveError:
     return LiveError(f"{said} {_KEPT} Try again.")
 
 
-async def _set(connection: Any, settings: Iterable[str], url: str) -> None:
-    import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
-
-    try:
-        for statement in settings:
-            await connection.execute(statement)
-    except asyncpg.PostgresError as exc:
-        raise _refused(exc, dsn.place(url)) from exc
+async def _set(connection: Any, settings: Iterable[str]) -> None:
+    for statement in settings:
+        await connection.execute(statement)
 
 
 async def _hang_up(connection: Any) -> None:
@@ -246,10 +237,6 @@ async def _hang_up(connection: Any) -> None:
         await connection.close(timeout=_CLOSE_SECONDS)
     except Exception:  # noqa: BLE001 - whatever it is, the answer is there or its failure told
         connection.terminate()
-
-
-async def _connect(url: str) -> Any:
-    return await connecting.connect(url, _NAME)
 
 
 async def read_on(
@@ -286,7 +273,9 @@ async def read_on(
                 if exc.sqlstate not in _MOVING or tries <= 0:
                     raise
             await asyncio.sleep(_PAUSE)
-    except (OSError, asyncpg.PostgresError, asyncpg.InterfaceError) as exc:
+    except Exception as exc:
+        if not failures.is_driver(exc):
+            raise
         raise _refused(exc, place) from exc
 
 
@@ -404,6 +393,11 @@ def _refused(exc: Exception, place: str) -> LiveError:
     if sqlstate == _LOCKED:
         why = "another session has locked what must be read for more than 5 s"
         advice = "Wait for it to end, or end it, and run again."
+    elif failures.dropped(exc):
+        return LiveError(
+            f"The connection to {place} was lost while it was read: {said}. {_KEPT} Run again when"
+            " it is stable."
+        )
     elif sqlstate in _MOVING:
         why = f"somebody is changing it at this moment ({said})"
         advice = "Wait for whoever does that, and run again."

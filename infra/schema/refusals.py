@@ -218,7 +218,7 @@ def unsound(findings: Sequence[Finding]) -> UnsoundError:
         lines.append(f"  and {len(findings) - _LINES} more")
     listed = "\n".join(lines)
     return UnsoundError(
-        f"Lint found errors, and the stack refuses them (lint is refuse):\n{listed}\n{_KEPT} Mend"
+        f"Lint found errors, and the stack refuses them (lint is refuse):\n{listed}\n{_KEPT} Fix"
         ' the revisions; or let one pass with lint_ignore = {"RULE": "REASON"} in its file.',
         findings=tuple(findings),
     )

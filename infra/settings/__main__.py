@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from infra.settings import docs
+from toolchain.stopped import run
 from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
@@ -76,4 +77,4 @@ def _worded(exc: OSError | ValueError) -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run(main)

@@ -112,7 +112,10 @@ def test_the_failing_statement_is_named(place: Place, statement: str, number: in
         lab.up("aaaa")
 
     assert f"statement {number} of 3: {statement[:20]}" in str(caught.value)
-    assert "Nothing was changed." in str(caught.value)
+    assert (
+        "No revision was finished. The ledger was made (schema schema_ledger), and stays."
+        in str(caught.value)
+    )
     assert lab.ask("SELECT to_regclass('one')") is None
     assert lab.heads() == ()
 

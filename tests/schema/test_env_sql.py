@@ -14,7 +14,7 @@ from infra.schema.node import Place as Where
 from infra.schema.options import Options
 from tests.schema.applying import database
 from tests.schema.histories.project import Project, bare
-from tests.schema.test_online import Way
+from tests.schema.online_runs import Way
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import uuid
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,13 +18,12 @@ from infra.schema.model import Policy
 from infra.schema.running.progress import line
 from tests.schema.applying import Lab, database, process
 from tests.schema.histories.project import TEMPLATES, Project, bare, from_template
+from tests.schema.online_runs import Way
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from infra.schema.apply import Outcome
-    from infra.schema.running.progress import Progress
     from tests.conftest import PostgresServer
     from tests.migrations.place import Place
 
@@ -39,44 +37,6 @@ def place(postgres_server: PostgresServer) -> Iterator[Place]:
     """A database of the test's own."""
     with database(postgres_server) as place:
         yield place
-
-
-class Way:
-    """An Alembic directory, brought to a database by plan and apply as a stack does."""
-
-    def __init__(self, folder: Path, place: Place, **policy: Any) -> None:
-        """Choose."""
-        self.folder = folder
-        self.place = place
-        self.invocation = Invocation()
-        self.told: list[Progress] = []
-        self.policy = Policy(**policy)
-        self.terms: dict[str, Any] = {"pause": 0.01}
-
-    @property
-    def url(self) -> str:
-        """The database's URL."""
-        return f"{self.place.url}?sslmode=disable"
-
-    def run(self, target: str = "heads", **policy: Any) -> Outcome:
-        """Plan and apply."""
-        files = history.read(self.folder, self.invocation)
-        there = live.read(
-            self.url, version_table=files.version_table, version_schema=files.version_schema
-        )
-        made = plan.make(files, there, replace(self.policy, target=target, **policy))
-        terms = Terms(url=self.url, folder=self.folder, invocation=self.invocation, **self.terms)
-        return apply.run(made, files, terms, progress=self.told.append)
-
-    def events(self) -> list[tuple[str, str, str]]:
-        """List the ledger: revision, direction, state."""
-        sql = "SELECT revision, direction, state FROM schema_ledger.events ORDER BY id"
-        return [tuple(row) for row in self.place.fetch(sql)]
-
-    def ask(self, sql: str) -> Any:
-        """Ask for the first column of the first row."""
-        rows = self.place.fetch(sql)
-        return rows[0][0] if rows else None
 
 
 @pytest.fixture

@@ -358,7 +358,7 @@ def _from_files(
         msg = (
             f"The live schema of {there.database} could not be remade on the throwaway server."
             f" pg_dump did not read it: {why}. Its files did not make it either: {exc} The live"
-            " database is as it was. Mend the one or the other, or turn the rehearsal off."
+            " database is as it was. Correct the one or the other, or turn the rehearsal off."
         )
         raise RehearsalError(msg) from exc
 

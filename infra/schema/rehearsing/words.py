@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from infra.schema.errors import LateError
-from infra.schema.running.failures import Failure
+from infra.schema.running import causes
+from infra.schema.running.failures import Failure, cause_of
 from infra.schema.statements.sql import first_line
 
 if TYPE_CHECKING:
@@ -48,8 +49,17 @@ def failed(
     lines = [f"The rehearsal failed in {what} {name}{_where(reason)}", *_said(reason)]
     if made_up:
         lines.append("It ran over made-up rows, of which as many are NULL as of the live ones.")
-    lines.append(f"{_UNTOUCHED} Mend the revision, and look at a new preview.")
+    lines.append(f"{_UNTOUCHED} {_next(exc, plan, reason)}")
     return "\n".join(lines), _said(reason)[0]
+
+
+def _next(exc: MigrationError, plan: Plan, reason: Reason) -> str:
+    step = next((s for s in plan.steps if s.revision == exc.revision), None)
+    cause = cause_of(step, reason) if step else "revision"
+    if cause in {"revision", "env.py"}:
+        what = "env.py" if cause == "env.py" else "the revision"
+        return f"Fix {what}, and look at a new preview."
+    return causes.advice(cause, reason.sqlstate)
 
 
 def refused(exc: MigrationError, plan: Plan) -> str:

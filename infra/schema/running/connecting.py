@@ -14,9 +14,10 @@ from infra.schema.running import failures, limits, poolers
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["APPLYING", "LOOKING", "application", "connect", "hang_up", "open_session"]
+__all__ = ["APPLYING", "LOOKING", "LostError", "application", "connect", "hang_up", "open_session"]
 
 _SECONDS = 10.0
+_PAUSE = 0.3  # in which a server that ends stops listening
 _NAME_BYTES = 58  # of 63, so that " lock" has room
 
 _SETTINGS = {
@@ -35,6 +36,10 @@ APPLYING = {
 """Settings of a session that runs revisions."""
 # What a pooler, an old server or another system refuses of these comes before authentication.
 _UNKNOWN = frozenset({"08P01", "22023", "42704"})
+
+
+class LostError(LiveError):
+    """The connection came about, and was lost at once."""
 
 
 def application(stack: str, run: str) -> str:
@@ -93,7 +98,8 @@ async def open_session(
 
     Raises:
         PoolerError: A pooler answers that keeps no sessions.
-        LiveError: One lets in, and has no session free.
+        LostError: The connection went again at once.
+        LiveError: A pooler lets in, and has no session free.
     """
     import asyncpg  # noqa: PLC0415 - as above
 
@@ -104,12 +110,12 @@ async def open_session(
     named = {**_SETTINGS, "application_name": name}
     taken = True
     try:
-        connection = await asyncpg.connect(**plain, server_settings={**named, **settings})
+        connection = await _log_in({**plain, "server_settings": {**named, **settings}})
     except asyncpg.PostgresError as exc:
         if exc.sqlstate not in _UNKNOWN:
             raise
         taken = False
-        connection = await asyncpg.connect(**plain, server_settings=named)
+        connection = await _log_in({**plain, "server_settings": named})
     limits.keep_alive(connection.wire)
     connection.pid = connection.get_server_pid()
     if connection.get_server_version().major < unreached.OLDEST:
@@ -129,10 +135,28 @@ async def open_session(
             " env.py. Nothing was changed. Raise the size of its pool, or use the server's own"
             " port."
         ) from exc
-    except BaseException:
+    except BaseException as exc:
         connection.terminate()
+        if failures.dropped(exc):
+            raise LostError(
+                f"The connection to {place} was lost: {exc}. Nothing was changed. Run again when it"
+                " is stable."
+            ) from exc
         raise
     return connection
+
+
+async def _log_in(arguments: Mapping[str, Any]) -> Any:
+    """Connect; once more where the other side hangs up, since a server that ends does that too."""
+    import asyncpg  # noqa: PLC0415 - as above
+
+    try:
+        return await asyncpg.connect(**arguments)
+    except (asyncpg.ConnectionDoesNotExistError, ConnectionError) as exc:
+        if isinstance(exc, ConnectionRefusedError):
+            raise
+        await asyncio.sleep(_PAUSE)
+        return await asyncpg.connect(**arguments)
 
 
 async def _set(connection: Any, settings: Mapping[str, str]) -> None:

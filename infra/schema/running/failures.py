@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from infra.schema.errors import LateError, MigrationError, MovedError
+from infra.schema.running import causes
+from infra.schema.running.causes import AGAIN, Cause
 from infra.schema.running.versions import MOVED
 from infra.schema.statements.sql import first_line
 
@@ -15,27 +18,31 @@ if TYPE_CHECKING:
 __all__ = [
     "AGAIN",
     "NOTHING",
+    "NO_REVISION",
     "Failure",
     "Reason",
+    "advice",
+    "cause_of",
     "dropped",
     "failed",
     "heads",
+    "is_driver",
     "late",
     "moved",
     "read",
 ]
 
-AGAIN = frozenset({"55P03", "40P01", "40001"})
-"""SQLSTATEs after which the same revision may succeed: lock_timeout, deadlock, serialization."""
-
 _INTEGRITY = "23"  # the class whose DETAIL quotes rows
 _LOST = ("08", "57P")
 _CANCELED = "57014"
 _FATAL = frozenset({"FATAL", "PANIC"})
-
+_CREATE_EXTENSION = re.compile(r"\s*CREATE\s+EXTENSION\b", re.IGNORECASE)
+_UNAVAILABLE = frozenset({"0A000", "58P01", "58P02"})
 
 NOTHING = "Nothing was changed."
-"""What a run kept that finished no revision."""
+"""What a run kept that finished no revision, and wrote nothing else."""
+
+NO_REVISION = "No revision was finished."
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +58,12 @@ class Reason:
         statement: Its text.
         lost: Whether the connection went, so that nobody knows yet what became of the revision.
         redone: Whether the statement is one that an interrupted run may have finished.
+        cause: Whose fault it is; empty where the SQLSTATE says it.
+        committed: Whether a revision that runs through env.py had committed something.
+        finished: Whether the revision is there all the same: what came after it has failed.
+        advice: What to do, where the cause does not say it all.
+        inside: Whether it came out of the revision, and not out of env.py around it.
+        unlocked: Whether env.py's session did not see the lock of this run.
     """
 
     text: str
@@ -61,6 +74,12 @@ class Reason:
     statement: str = ""
     lost: bool = False
     redone: bool = False
+    cause: Cause | Literal[""] = ""
+    committed: bool = False
+    finished: bool = False
+    advice: str = ""
+    inside: bool = True
+    unlocked: bool = False
 
 
 class Failure(Exception):  # noqa: N818 - carried inside; what a user gets is a MigrationError
@@ -79,6 +98,14 @@ class Failure(Exception):  # noqa: N818 - carried inside; what a user gets is a 
     def at(self, number: int | None, statement: str) -> Failure:
         """Give the same, with its statement."""
         return Failure(replace(self.reason, number=number, statement=statement))
+
+
+def is_driver(exc: BaseException) -> bool:
+    """Say whether an exception is the driver's, or the system's below it."""
+    import asyncpg  # noqa: PLC0415 - a connection is there, so it is loaded
+
+    kinds = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+    return isinstance(exc, (OSError, *kinds))
 
 
 def dropped(exc: BaseException) -> bool:
@@ -119,18 +146,15 @@ def failed(step: Step, reason: Reason, *, kept: str, tries: int, place: str) -> 
         tries: How often it was tried.
         place: Where, HOST:PORT/DATABASE.
     """
-    name = f"{step.revision} ({step.message})" if step.message else step.revision
-    word = "Revision" if step.direction == "up" else "The downgrade of revision"
-    often = f" after {tries} tries" if tries > 1 else ""
-    lines = [f"{word} {name} failed on {place}{often}{_where(step, reason)}"]
+    lines = [_heading(step, reason, place, f" after {tries} tries" if tries > 1 else "")]
     said = f"PostgreSQL said ({reason.sqlstate}): " if reason.sqlstate else ""
     lines.append(f"{said}{reason.text}")
     lines += [f"DETAIL: {reason.detail}"] if reason.detail else []
     lines += [f"HINT: {reason.hint}"] if reason.hint else []
     # A statement outside of a transaction may leave something, an INVALID index for example.
-    commits = step.script.live or step.script.autocommit
-    kept = "No revision was finished." if commits and kept == NOTHING else kept
-    lines += [f"{_undone(step)} {kept}", _next(step, reason)]
+    commits = reason.committed or step.script.autocommit
+    kept = NO_REVISION if commits and kept == NOTHING else kept
+    lines += [" ".join(filter(None, (_undone(step, reason), kept))), _next(step, reason)]
     return MigrationError("\n".join(lines), revision=step.revision, sqlstate=reason.sqlstate)
 
 
@@ -174,20 +198,61 @@ def heads(rows: tuple[str, ...]) -> str:
     return ", ".join(rows) or "base"
 
 
+def _heading(step: Step, reason: Reason, place: str, often: str) -> str:
+    name = f"{step.revision} ({step.message})" if step.message else step.revision
+    down = "" if step.direction == "up" else "the downgrade of "
+    if reason.finished:
+        end = _where(step, reason)
+        return f"env.py failed on {place} after {down}revision {name} was finished{end}"
+    if step.script.live and not reason.inside:
+        return f"env.py failed on {place} at {down}revision {name}{often}{_where(step, reason)}"
+    word = f"{down}revision"
+    return f"{word[0].upper()}{word[1:]} {name} failed on {place}{often}{_where(step, reason)}"
+
+
+def advice(reason: Reason) -> str:
+    """Write what to do about a failure of this project's own statements."""
+    cause = "network" if reason.lost else causes.of_sqlstate(reason.sqlstate)
+    if reason.lost or cause == "revision":
+        return "Run again."
+    return causes.advice(cause, reason.sqlstate)
+
+
+def cause_of(step: Step, reason: Reason) -> Cause:
+    """Say whose fault a failure is."""
+    if reason.cause:
+        return reason.cause
+    if reason.lost:
+        return "network"
+    found = causes.of_sqlstate(reason.sqlstate)
+    if found == "revision" and not _owned(step, reason):
+        return "env.py"
+    return found
+
+
+def _owned(step: Step, reason: Reason) -> bool:
+    """Say whether the statement that failed is the revision's own, as far as that is known."""
+    if reason.number is None:
+        return True
+    leading, trailing = step.script.leading, step.script.trailing
+    return leading < reason.number <= len(step.script.statements) - trailing
+
+
 def _where(step: Step, reason: Reason) -> str:
     total = len(step.script.statements)
     if reason.number == 0:
         return f", in what env.py sends before it: {first_line(reason.statement)}"
     if reason.number is not None:
-        leading, trailing = step.script.leading, step.script.trailing
-        own = leading < reason.number <= total - trailing
-        place = f", {'' if own else 'in what env.py sends, '}statement {reason.number} of {total}"
+        own = "" if _owned(step, reason) else "in what env.py sends, "
+        place = f", {own}statement {reason.number} of {total}"
         return f"{place}: {first_line(reason.statement)}"
     return f": {first_line(reason.statement)}" if reason.statement else "."
 
 
-def _undone(step: Step) -> str:
-    if step.script.live:
+def _undone(step: Step, reason: Reason) -> str:
+    if reason.finished:
+        return ""
+    if step.script.live and reason.committed:
         return "It was undone, except for what it had committed in an autocommit block."
     if step.script.autocommit:
         return "What it had committed is kept, and the next run goes on after that."
@@ -200,14 +265,12 @@ def _next(step: Step, reason: Reason) -> str:
             "An interrupted run may have finished this statement already: statements in autocommit"
             " must be safe to run twice. Put right what it left, or write it so, and run again."
         )
-    if reason.sqlstate == "55P03":
-        return (
-            "Others hold a lock that it needs: end the long transactions, run at a quieter hour,"
-            " or give it a longer lock_timeout."
-        )
+    if reason.advice:
+        return reason.advice
     if reason.sqlstate == _CANCELED and "statement timeout" in reason.text:
         return "If it needs longer, give the revision its own statement_timeout. Then run again."
-    if reason.sqlstate in AGAIN or reason.lost:
-        return "Run again."
-    what = "the revision" if step.direction == "up" else "its downgrade, or what stands in its way"
-    return f"Mend {what}, and run again."
+    if _CREATE_EXTENSION.match(reason.statement) and reason.sqlstate in _UNAVAILABLE:
+        return "Install the extension's files on the server, and run again."
+    return causes.advice(
+        cause_of(step, reason), "" if reason.lost else reason.sqlstate, direction=step.direction
+    )

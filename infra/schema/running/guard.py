@@ -19,6 +19,7 @@ from infra.schema.running import indexes
 from infra.schema.running.approval import OwnStatements, quietly
 from infra.schema.running.records import OURS, Records
 from infra.schema.running.type_memo import Types
+from infra.schema.statements.sentence import Sentence
 from infra.schema.statements.sql import array, literal
 from infra.schema.statements.unsendable import unsendable
 
@@ -32,12 +33,16 @@ if TYPE_CHECKING:
 
     from infra.schema.running.approval import Files
 
-__all__ = ["Guarded", "Order", "WrongDatabaseError"]
+__all__ = ["Guarded", "MovedVersionError", "Order", "WrongDatabaseError"]
 
 _SIGNATURE = inspect.signature(EnvironmentContext.configure)
 _DEFAULTS = {"lock_timeout": "5s", "statement_timeout": "1h"}
 # The server lets go soon when this process is killed.
 _WATCH = "SELECT set_config('client_connection_check_interval', '1s', false)"
+# True where the transaction has written something.
+_WRITES = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
+_READS = frozenset({"SELECT", "SHOW", "SET", "TABLE", "VALUES", "EXPLAIN"})
+_ENDS = frozenset({"COMMIT", "END"})
 _BUILDING_SECONDS = 60.0
 _POLL = 0.5
 # A percent sign is one, with any driver; and it is ours, not the revision's.
@@ -46,6 +51,10 @@ _PLAIN = {"no_parameters": True, OURS: True}
 
 class WrongDatabaseError(CommandError):
     """Where env.py has connected to, this run does not hold the lock."""
+
+
+class MovedVersionError(CommandError):
+    """The version table that env.py reads is not where the plan begins."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +114,8 @@ class Guarded(EnvironmentContext):
 
     Attributes:
         finished: Whether the revision ran, its ledger row beside it; nobody has committed it yet.
+        inside: Whether the revision's own function is at work, or has failed.
+        committed: Whether something of it was committed before it was finished.
         records: What it sent, where somebody looks on.
     """
 
@@ -125,7 +136,10 @@ class Guarded(EnvironmentContext):
         self._order = order
         self._patient = False
         self._busy = False
+        self._alone = False
         self.finished = False
+        self.inside = False
+        self.committed = False
         self.own = OwnStatements(order.known, approved=order.approved)
         self.records = Records(order.question, _scalar, self.own.changing)
         self._files = files
@@ -161,9 +175,14 @@ class Guarded(EnvironmentContext):
 
         @contextmanager
         def noted() -> Iterator[None]:
+            self._note_commit(context.connection)
             self._run(context.connection, self._order.begun)
-            with block():
-                yield
+            self._alone = True
+            try:
+                with block():
+                    yield
+            finally:
+                self._alone = False
 
         vars(context)["autocommit_block"] = noted
         run = context.run_migrations
@@ -247,7 +266,23 @@ class Guarded(EnvironmentContext):
         finally:
             self._busy = False
 
-    def _after(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    def _note_commit(self, connection: Connection | None) -> None:
+        """Note that a transaction of the revision is committed, if it has written anything."""
+        if connection is not None and connection.in_transaction():
+            self.committed |= bool(_scalar(connection, _WRITES))
+
+    def _after(
+        self,
+        connection: Connection,
+        _cursor: object,
+        statement: str,
+        _parameters: object,
+        context: Any,
+        _many: bool,  # noqa: FBT001 - as SQLAlchemy calls it
+    ) -> None:
+        if self.inside and OURS not in context.execution_options:
+            word = Sentence(statement).word()
+            self.committed |= word in _ENDS or (self._alone and word not in _READS)
         if self._busy or not self._patient or not indexes.concurrently(statement):
             return
         self._busy = True
@@ -275,7 +310,7 @@ class Guarded(EnvironmentContext):
         """Give Alembic the one step, if it is the next one."""
         order = self._order
         if tuple(sorted(heads)) != order.before:
-            raise CommandError(
+            raise MovedVersionError(
                 f"env.py's version table is at {', '.join(sorted(heads)) or 'base'}, and not at"
                 f" {', '.join(order.before) or 'base'}."
             )
@@ -289,8 +324,10 @@ class Guarded(EnvironmentContext):
         run = step.migration_fn
 
         def noted(**options: Any) -> None:
+            self.inside = True
             with self.records.noting():
                 run(**options)
+            self.inside = False
 
         step.migration_fn = noted
         return [step]

@@ -15,7 +15,7 @@ from datetime import UTC
 from typing import TYPE_CHECKING, Any
 
 from infra.schema.errors import LockedError
-from infra.schema.running import connecting
+from infra.schema.running import connecting, failures
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -146,12 +146,25 @@ class Lock:
         held = _PASSED if self._passes else self._advisory
         return f"SELECT EXISTS ({_BY.format(held=held)} AND pid = {self.pid})"
 
+    async def confirm(self) -> bool:
+        """Ask the server, in the lock's own session, whether it is held."""
+        try:
+            held = bool(await self._connection.fetchval(self.check))
+            await self._rest()
+        except Exception as exc:
+            if not failures.dropped(exc):
+                raise
+            self._connection.terminate()
+            return False
+        self._taken = held
+        return held
+
     async def acquire(
         self,
         *,
         seconds: float,
         place: str,
-        kept: str,
+        kept: Callable[[], str],
         waiting: Callable[[str], None],
         ledger: Callable[[], Awaitable[None]],
     ) -> None:
@@ -160,7 +173,7 @@ class Lock:
         Args:
             seconds: How long to wait for it.
             place: Where, for the message.
-            kept: What was changed so far, for the message.
+            kept: Says what was changed so far, for the message.
             waiting: Told who holds it, once for each holder.
             ledger: Makes the ledger where it is missing.
 
@@ -179,12 +192,12 @@ class Lock:
             if time.monotonic() >= deadline:
                 raise LockedError(
                     f"Another run works on {place}: {told or 'it has just ended'}. Waited"
-                    f" {seconds:g} s for it. {kept} Run again when it has ended."
+                    f" {seconds:g} s for it. {kept()} Run again when it has ended."
                 )
             await asyncio.sleep(_POLL)
         self._taken = True
 
-    async def renew(self, *, place: str, kept: str) -> None:
+    async def renew(self, *, place: str, kept: Callable[[], str]) -> None:
         """Between two revisions, take the advisory lock where a holder was passed by.
 
         Raises:
@@ -197,7 +210,8 @@ class Lock:
         await self._rest()
         if holder and holder.migrates:
             raise LockedError(
-                f"Another run works on {place}: {holder.said}. {kept} Run again when it has ended."
+                f"Another run works on {place}: {holder.said}. {kept()} Run again when it has"
+                " ended."
             )
 
     async def _try(

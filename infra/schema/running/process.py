@@ -8,6 +8,7 @@ import os
 import signal
 from collections import deque
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +57,7 @@ class Online:
         self._listener: asyncio.Task[None] | None = None
         self._errors: asyncio.ReadTransport | None = None
         self._asking = False
+        self._status = 0
 
     async def run(self, step: Step) -> None:
         """Try a step once, through env.py.
@@ -68,13 +70,28 @@ class Online:
         answer = await self._ask(self._order(step))
         if self._watch:
             self._watch.ran(answer.get("sent", ()))
-        if "error" in answer:
-            raise Failure(Reason(**answer["error"]))
-        heads = await self._session.heads()
-        if heads != step.after or not await self._session.done(step):
-            raise Failure(
-                Reason(text="env.py ran it, and did not commit it: nothing of it is there")
-            )
+        if not answer and await self._there(step):
+            return  # it went between the commit and the answer
+        if "error" in answer or not answer:
+            reason = Reason(**answer["error"]) if answer else await self._died(step)
+            raise Failure(await self._completed(reason, step))
+        if not await self._there(step):
+            text = "env.py ran it, and did not commit it: nothing of it is there"
+            raise Failure(Reason(text=text, cause="env.py", inside=False))
+
+    async def _there(self, step: Step) -> bool:
+        """Say whether a step is in the version table, and this run's in the ledger."""
+        return await self._session.heads() == step.after and await self._session.done(step)
+
+    async def _completed(self, reason: Reason, step: Step) -> Reason:
+        """Add what only this side knows: what is committed, and whether the lock was there."""
+        if reason.lost:
+            return reason
+        if reason.unlocked and not await self._session.holds():
+            return replace(reason, lost=True)
+        if await self._there(step):
+            return replace(reason, finished=True)
+        return reason
 
     async def close(self) -> None:
         """End the process, at once where it is at work."""
@@ -174,12 +191,26 @@ class Online:
             return answer
         await process.wait()
         await self._hear_out()
-        status = process.returncode
-        how = f"signal {-status}" if status is not None and status < 0 else f"exit status {status}"
+        self._status = process.returncode or 0
+        return {}
+
+    async def _died(self, step: Step) -> Reason:
+        """Say how the process has ended without an answer."""
+        status = self._status
+        how = f"signal {-status}" if status < 0 else f"exit status {status}"
         last = redacted(self._noise[-1].strip(), self._session.url) if self._noise else ""
         last = self._terms.invocation.redacted(last)
         text = f"Alembic's process ended without an answer ({how})" + (f": {last}" if last else "")
-        raise Failure(Reason(text=text))
+        run = self._session.frame.run
+        begun = await self._session.fetch(ledger.BEGUN, run.key, run.id, step.revision)
+        killed = "Its process was ended from outside, for want of memory perhaps: run again."
+        return Reason(
+            text=text,
+            cause="env.py",
+            inside=False,
+            committed=bool(begun),
+            advice=killed if status == -signal.SIGKILL else "",
+        )
 
     def _order(self, step: Step) -> dict[str, Any]:
         frame = self._session.frame

@@ -71,7 +71,11 @@ class Identity:
 
 
 class Session:
-    """The connections of a run: opened, locked, and opened again when they are lost."""
+    """The connections of a run: opened, locked, and opened again when they are lost.
+
+    Attributes:
+        noted: What this run has written beside its revisions, in a sentence; else empty.
+    """
 
     def __init__(
         self,
@@ -98,6 +102,7 @@ class Session:
         self._watch = watch
         self._before: Catalog | None = None
         self._drift: tuple[Drift, ...] = ()
+        self.noted = ""
 
     @property
     def frame(self) -> Frame:
@@ -113,12 +118,14 @@ class Session:
             raise RuntimeError("not open")
         return self._lock
 
-    async def open(self, *, seconds: float, kept: str, waiting: Callable[[str], None]) -> None:
+    async def open(
+        self, *, seconds: float, kept: Callable[[], str], waiting: Callable[[str], None]
+    ) -> None:
         """Connect, and take the lock.
 
         Args:
             seconds: How long to wait for the lock.
-            kept: What this run has changed so far, for a message.
+            kept: Says what this run has changed so far, for a message.
             waiting: Told who holds the lock.
 
         Raises:
@@ -130,9 +137,17 @@ class Session:
         except GroundworkError:
             raise
         except Exception as exc:
+            if failures.dropped(exc):
+                said = str(exc).strip().rstrip(".") or "no answer"
+                raise LiveError(
+                    f"The connection to {self.place} was lost: {said}. {kept()} Run again when it"
+                    " is stable."
+                ) from exc
             raise unreached.worded(exc, self.url) from exc
 
-    async def _open(self, *, seconds: float, kept: str, waiting: Callable[[str], None]) -> None:
+    async def _open(
+        self, *, seconds: float, kept: Callable[[], str], waiting: Callable[[str], None]
+    ) -> None:
         if self._work is None or self._work.is_closed():
             self._work = await connecting.connect(self.url, self.name, settings=connecting.APPLYING)
             self._work.add_log_listener(self._count)
@@ -152,7 +167,13 @@ class Session:
                 ledger=self.ensure_ledger,
             )
 
-    async def renew(self, kept: str) -> None:
+    async def holds(self) -> bool:
+        """Ask the server whether this run has its lock; a connection that is gone has none."""
+        if not self.lock.held:
+            return False
+        return await self.lock.confirm()
+
+    async def renew(self, kept: Callable[[], str]) -> None:
         """See to it that no other run has come in; see `Lock.renew`.
 
         Raises:
@@ -165,14 +186,19 @@ class Session:
                 raise
 
     async def reopen(
-        self, *, deadline: float, seconds: float, kept: str, waiting: Callable[[str], None]
+        self,
+        *,
+        deadline: float,
+        seconds: float,
+        kept: Callable[[], str],
+        waiting: Callable[[str], None],
     ) -> None:
         """Connect again after a loss, and see to it that what was running has ended.
 
         Args:
             deadline: Seconds to try for.
             seconds: How long to wait for the lock.
-            kept: What this run has changed so far, for a message.
+            kept: Says what this run has changed so far, for a message.
             waiting: Told who holds the lock.
 
         Raises:
@@ -195,7 +221,7 @@ class Session:
                     said = str(exc).replace(_NOTHING, "").strip()
                     raise LiveError(
                         f"The connection to {self.place} was lost, and {deadline:g} s of trying did"
-                        f" not bring it back. {said} {kept} Run again when it is back."
+                        f" not bring it back. {said} {kept()} Run again when it is back."
                     ) from exc
             else:
                 return
@@ -335,6 +361,7 @@ class Session:
         self._before, self._drift = before.catalog, drift.changes(before)
         if keeps and set(self._drift) != set(unaccepted):
             await self._keep(ledger.note(key, self._drift))
+            self.noted = self.noted or "Drift was noted in the ledger."
 
     async def record(self, heads: tuple[str, ...], policy: Policy) -> None:
         """Keep the catalog as it is now, and what of it is drift still.
@@ -392,6 +419,7 @@ class Session:
     async def _make_ledger(self) -> None:
         try:
             await self.execute("BEGIN", ledger.CREATE, "COMMIT")
+            self.noted = f"The ledger was made (schema {ledger.SCHEMA}), and stays."
         except failures.Failure as failure:
             if failure.reason.lost:
                 raise

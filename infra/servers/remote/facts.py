@@ -390,6 +390,8 @@ class _Server:
                 _NAME,
                 place=written(*host),
             )
+        except connecting.LostError as exc:
+            raise ProbeError(str(exc)) from exc
         except LiveError as exc:
             raise RefusedError(str(exc)) from exc
         except _failures() as exc:
