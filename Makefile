@@ -22,7 +22,7 @@ preview: ## Show what `make up` would do
 # As it was typed: with quotes and dollar signs, which neither make nor the shell may touch.
 revision: export REVISION_MESSAGE = $(value m)
 revision: ## Write what changed in the models as a revision: make revision m="add due date"
-	@$(TOOLCHAIN) revision --stack $(STACK) --message="$$REVISION_MESSAGE"
+	@$(TOOLCHAIN) revision --stack $(STACK) --message="$$REVISION_MESSAGE" $(options)
 
 # As it was typed, as above; the administrator's URL is asked for, or comes from ADMIN_URL.
 inspect: export INSPECTED_DATABASE = $(value DATABASE)

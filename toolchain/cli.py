@@ -88,7 +88,13 @@ def _on_stack(options: argparse.Namespace) -> int:
 def _revision(options: argparse.Namespace) -> int:
     from toolchain.stack import Stack  # noqa: PLC0415 - as above
 
-    return Stack(options.stack).revision(options.message)
+    words = [f"--head={options.head}"] if options.head else []
+    words += ["--splice"] if options.splice else []
+    words += [f"--branch-label={options.branch_label}"] if options.branch_label else []
+    words += [f"--version-path={options.version_path}"] if options.version_path else []
+    words += [f"--rev-id={options.rev_id}"] if options.rev_id else []
+    words += [f"--depends-on={each}" for each in options.depends_on]
+    return Stack(options.stack).revision(options.message, words=words, empty=options.empty)
 
 
 def _inspect(options: argparse.Namespace) -> int:
@@ -137,6 +143,23 @@ _HELP = {
 }
 
 
+def _add_revision(command: argparse.ArgumentParser) -> None:
+    """Take what `alembic revision` takes."""
+    command.add_argument("--message", default="", metavar="TEXT", help="what it does")
+    command.add_argument("--empty", action="store_true", help="compare nothing, write no operation")
+    for option, name, told in (
+        ("--head", "REVISION", "the head to go on from, where there are several; LABEL@head, base"),
+        ("--branch-label", "LABEL", "begin a branch of that name"),
+        ("--version-path", "FOLDER", "which of version_locations the file goes into"),
+        ("--rev-id", "ID", "the id, instead of a random one"),
+    ):
+        command.add_argument(option, default="", metavar=name, help=told)
+    command.add_argument("--splice", action="store_true", help="let --head be no head")
+    command.add_argument(
+        "--depends-on", action="append", default=[], metavar="REVISION", help="needed before it"
+    )
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m toolchain", description=__doc__)
     commands = parser.add_subparsers(
@@ -157,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
         if name == "workflows":
             command.add_argument("file", nargs="*", metavar="FILE", help="default: all")
         if name == "revision":
-            command.add_argument("--message", default="", metavar="TEXT", help="what it does")
+            _add_revision(command)
         if name == "env":
             told = "default: dev, or what a backend of your own has selected"
             command.add_argument("--stack", default="", metavar="NAME", help=told)

@@ -1,29 +1,68 @@
 """A new revision from the difference between the models and a stack's database."""
 
+import json
 import os
 import re
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
-from toolchain import venv
+from toolchain import venv, versions
 from toolchain.errors import ToolchainError
 
-__all__ = ["write"]
+__all__ = ["called", "write"]
 
-_FOUND = re.compile(r"^INFO +\[alembic\.autogenerate\S*\] (Detected .*)$", re.MULTILINE)
-_EMPTY = "For an empty one to fill by hand: cd {folder} && {alembic} revision -m {message!r}"
+_FOUND = re.compile(r"^(?:INFO +\[alembic\.autogenerate\S*\] )?(Detected .*)$", re.MULTILINE)
+_EMPTY = "For an empty one to fill by hand, run it again with: --empty"
+# By a stack's key, what `infra.schema.invocation` calls it.
+_CALLED = {"url_variable": "variable", "iniSection": "section", "engineName": "engine"}
 
 
-def write(*, folder: Path, url: str, message: str, up: str) -> str:
-    """Let Alembic compare, and write what it found into a new file of `folder`.
+def called(configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Give how Alembic is called on a stack's migrations, as the schema node does.
+
+    Args:
+        configured: By key, without the project's name, what `pulumi config --json --show-secrets`
+            gives.
+
+    Returns:
+        What `infra.schema.invocation.Invocation.of` takes.
+    """
+    texts = {key: str(entry.get("value") or "") for key, entry in configured.items()}
+    given: dict[str, Any] = {name: texts[key] for key, name in _CALLED.items() if texts.get(key)}
+    if texts.get("migrationsRoot"):
+        given["root"] = str(versions.ROOT / Path(texts["migrationsRoot"]).expanduser())
+    if texts.get("xArguments"):
+        arguments = json.loads(texts["xArguments"])
+        given["arguments"] = arguments
+        if configured["xArguments"].get("secret"):
+            given["secrets"] = [text.partition("=")[2] or text for text in arguments]
+    return given
+
+
+def write(  # noqa: PLR0913 - where, of which database, and how it is called
+    *,
+    folder: Path,
+    url: str,
+    message: str,
+    up: str,
+    invocation: Mapping[str, Any] | None = None,
+    words: Sequence[str] = (),
+    empty: bool = False,
+) -> str:
+    """Let Alembic compare, and write what it found into a new file.
+
+    Whatever env.py does to reach its database, it is led to this one, as for the schema node.
 
     Args:
         folder: Where Alembic's configuration is.
-        url: The database to compare with, at head; told by environment, where no process list
-            shows it.
+        url: The database to compare with, at head; handed over where no process list shows it.
         message: What the revision does, in a few words.
         up: The command that brings the database to head, for messages.
+        invocation: How Alembic is called, as `called` gives it.
+        words: More options of `alembic revision`: `--head`, `--splice`, `--branch-label`, ...
+        empty: Whether to write an empty revision instead of comparing.
 
     Returns:
         What to tell: the file, what was found, how to go on.
@@ -32,38 +71,44 @@ def write(*, folder: Path, url: str, message: str, up: str) -> str:
         ToolchainError: Nothing was written: nothing is different, the database isn't at head or
             can't be reached, or the models have a mistake.
     """
-    before = _files(folder)
+    compare = [] if empty else ["--autogenerate"]
+    task = {
+        "folder": str(folder.absolute()),
+        "invocation": dict(invocation or {}),
+        "url": url,
+        "parent": os.getpid(),
+        "sources": None,
+    }
+    order = {"revise": [*compare, f"--message={message}", *words]}
+    answer, said = _asked(task, order)
+    if "error" in answer:
+        raise ToolchainError(_refusal(answer["error"], answer.get("at", ""), folder=folder, up=up))
+    if not answer["made"]:
+        raise ToolchainError(
+            "the models and the database are the same, so no revision was written. A new module"
+            f" of models has to be imported in the package's __init__.py.\n{_EMPTY}"
+        )
+    return _told([Path(path) for path in answer["made"]], _FOUND.findall(said), up=up)
+
+
+def _asked(task: Mapping[str, Any], order: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
+    """Let the process that runs env.py do it; gives its answer, and what else it said."""
     done = subprocess.run(
-        [
-            *(str(venv.python()), "-m", "alembic"),
-            *("revision", "--autogenerate", f"--message={message}"),
-        ],
-        cwd=folder,
-        env=os.environ | {"DATABASE_URL": url},
-        stdin=subprocess.DEVNULL,
+        [str(venv.python()), "-m", "infra.schema.online"],
+        cwd=versions.ROOT,
+        input=f"{json.dumps(task)}\n{json.dumps(order)}\n",
         capture_output=True,
         encoding="utf-8",
         errors="replace",
         check=False,
     )
-    made = sorted(_files(folder) - before)
-    if done.returncode != 0:
-        for path in made:  # Alembic could write it and then not go on: half a revision is none
-            path.unlink()
-        raise ToolchainError(_refusal(done, folder=folder, up=up))
-    if not made:
-        empty = _EMPTY.format(
-            folder=_short(folder), alembic=venv.python().with_name("alembic"), message=message
-        )
-        raise ToolchainError(
-            "the models and the database are the same, so no revision was written. A new module"
-            f" of models has to be imported in the package's __init__.py.\n{empty}"
-        )
-    return _told(made, _FOUND.findall(done.stderr), up=up)
-
-
-def _files(folder: Path) -> set[Path]:
-    return {path for path in folder.rglob("*.py") if "__pycache__" not in path.parts}
+    try:
+        answer: dict[str, Any] = json.loads(done.stdout)
+    except ValueError:
+        last = done.stderr.strip().splitlines()[-1:]
+        text = f"Alembic's process ended with status {done.returncode}: {''.join(last)}"
+        answer = {"error": {"text": text}}
+    return answer, done.stderr
 
 
 def _told(made: Sequence[Path], found: Sequence[str], *, up: str) -> str:
@@ -79,28 +124,25 @@ def _told(made: Sequence[Path], found: Sequence[str], *, up: str) -> str:
     )
 
 
-def _refusal(done: subprocess.CompletedProcess[str], *, folder: Path, up: str) -> str:
-    _, failed, said = done.stdout.rpartition("FAILED: ")
-    if said.startswith("Target database is not up to date"):
+def _refusal(error: Mapping[str, Any], at: str, *, folder: Path, up: str) -> str:
+    text = at or str(error["text"])
+    if text.startswith("Target database is not up to date"):
         return (
             "the stack's database isn't at the head of the revisions, so there is nothing to"
             f" compare with. No revision was written. Run `{up}`, then this again"
         )
-    told = said if failed else _mistake(done.stderr)
+    if text.startswith("Multiple heads"):
+        text += "\nName the one to go on from: --head REVISION, or --head LABEL@head"
     lines = [
         f"Alembic stopped in {_short(folder)}, and no revision was written:",
-        *(f"    {line}" for line in told.strip().splitlines()),
+        *(f"    {line}" for line in text.strip().splitlines()),
     ]
-    if told.startswith("Can't connect"):
+    lines += [
+        f"    {name.upper()}: {error[name]}" for name in ("detail", "hint") if error.get(name)
+    ]
+    if text.startswith("Can't connect") or error.get("lost"):
         lines.append(f"Is the stack up? `{up}` brings its server and its schema back")
     return "\n".join(lines)
-
-
-def _mistake(said: str) -> str:
-    """Return where a traceback ends, and with what: a mistake in a model or a revision."""
-    lines = said.rstrip().splitlines()
-    frames = [n for n, line in enumerate(lines) if re.match(r'\s+File "', line)]
-    return "\n".join(lines[frames[-1] :] if frames else lines[-5:])
 
 
 def _short(path: Path) -> Path:

@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import threading
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -103,15 +104,32 @@ class Stack:
         print(self._outputs()["url"])
         return 0
 
-    def revision(self, message: str) -> int:
-        """Write a revision from what the models have and the stack's database hasn't."""
+    def revision(self, message: str, *, words: Sequence[str] = (), empty: bool = False) -> int:
+        """Write a revision from what the models have and the stack's database hasn't.
+
+        Args:
+            message: What it does.
+            words: More options of `alembic revision`.
+            empty: Whether to compare nothing.
+        """
         if not message.strip():
             raise ToolchainError(
                 "what the revision does is missing. Nothing was written. Say it in a few words: "
                 'make revision m="add due date to tasks"'
             )
         url, up = self._outputs()["migrator_url"], f"make up{self._suffix}"
-        print(visible(revision.write(folder=self._migrations(), url=url, message=message, up=up)))
+        configured = self._configured()
+        chosen = configured.get("migrations", {}).get("value") or "migrations"
+        told = revision.write(
+            folder=versions.ROOT / Path(chosen).expanduser(),
+            url=url,
+            message=message,
+            up=up,
+            invocation=revision.called(configured),
+            words=words,
+            empty=empty,
+        )
+        print(visible(told))
         return 0
 
     def psql(self) -> int:
@@ -343,14 +361,18 @@ class Stack:
             raise ToolchainError(down)
         return outputs
 
-    def _migrations(self) -> Path:
-        """Give the folder with the configuration of Alembic that this stack has."""
-        command = self._command("config", "--json")
-        configured = json.loads(
+    def _configured(self) -> dict[str, dict[str, Any]]:
+        """Give this stack's keys, without the project's name, as the engine knows them."""
+        command = self._command("config", "--json", "--show-secrets")
+        configured: dict[str, dict[str, Any]] = json.loads(
             run.output(command, env=self._environment, cwd=versions.ROOT, timeout=120)
         )
-        chosen = configured.get(f"{project.name()}:migrations", {}).get("value") or "migrations"
-        return versions.ROOT / Path(chosen).expanduser()
+        prefix = f"{project.name()}:"
+        return {
+            key.removeprefix(prefix): entry
+            for key, entry in configured.items()
+            if key.startswith(prefix)
+        }
 
     @property
     def _suffix(self) -> str:

@@ -6,11 +6,13 @@ import os
 import shutil
 import subprocess
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 import pytest
 
+from infra.schema.invocation import Invocation
+from tests.schema.histories.project import from_template
 from toolchain import revision, versions
 from toolchain.errors import ToolchainError
 
@@ -73,7 +75,7 @@ def test_a_changed_model_becomes_a_revision(folder: Path, url: str) -> None:
 
 def test_nothing_changed_writes_nothing(folder: Path, url: str) -> None:
     """The message says how to get an empty revision."""
-    with pytest.raises(ToolchainError, match=r"are the same.*\n.*revision -m 'add things'"):
+    with pytest.raises(ToolchainError, match=r"are the same.*\n.*--empty"):
         _write(folder, url)
 
     assert _revisions(folder) == []
@@ -141,3 +143,137 @@ def test_a_stack_that_is_not_up_has_nothing_to_compare_with() -> None:
 
     assert done.returncode == 1
     assert "nobody is not up: run `make up STACK=nobody` first" in done.stderr
+
+
+_TABLE = 'sa.MetaData()\nsa.Table("thing", target_metadata, sa.Column("id", sa.Integer))\n'
+_SYNC = """
+import os
+
+import sqlalchemy as sa
+from alembic import context
+
+config = context.config
+target_metadata = {table}
+
+
+def run(connection):
+    context.configure(connection=connection, target_metadata=target_metadata)
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+with {engine}.connect() as connection:
+    run(connection)
+"""
+_ENGINES: dict[str, tuple[str, dict[str, Any]]] = {
+    "a driver in the URL": (
+        "sa.create_engine(os.environ['DATABASE_URL'].replace('sql://', 'sql+psycopg2://'))",
+        {},
+    ),
+    "a URL object, of a variable of its own": (
+        "sa.create_engine(sa.make_url(os.environ['SHOP']).set(drivername='postgresql+psycopg'))",
+        {"variable": "SHOP"},
+    ),
+    "an option of the configuration": (
+        "sa.engine_from_config(config.get_section('shop'), prefix='sqlalchemy.')",
+        {"section": "shop"},
+    ),
+    "an argument": (
+        "sa.create_engine(context.get_x_argument(as_dictionary=True)['url'])",
+        {"arguments": ["url={url}"]},
+    ),
+    "an attribute, with another driver": (
+        "sa.create_engine(sa.make_url(config.attributes['url']).set(drivername='postgresql+pg8000'))",
+        {},
+    ),
+}
+
+
+@pytest.mark.parametrize("form", _ENGINES)
+def test_whatever_an_env_makes_its_url_of_a_revision_is_written(
+    tmp_path: Path, url: str, form: str
+) -> None:
+    """A synchronous one too, whose driver is not installed; as plain `alembic revision` with it."""
+    engine, invocation = _ENGINES[form]
+    scripts = tmp_path / "db" / "scripts"
+    (scripts / "versions" / "new").mkdir(parents=True)
+    ini = "script_location = db/scripts\npath_separator = newline\nfile_template = x%%(slug)s\n"
+    (tmp_path / "alembic.ini").write_text(f"[alembic]\n{ini}[shop]\n{ini}")
+    (scripts / "env.py").write_text(_SYNC.format(table=_TABLE, engine=engine))
+    template = versions.ROOT / "migrations" / "script.py.mako"
+    (scripts / "script.py.mako").write_text(template.read_text())
+
+    told = revision.write(
+        folder=tmp_path,
+        url=url,
+        message='it\'s "new"',
+        up=_UP,
+        invocation=invocation,
+        words=["--rev-id=aaaa", "--branch-label=shop"],
+    )
+
+    (made,) = (scripts / "versions").glob("*.py")
+    assert str(made) in told
+    assert made.name == "xit_s_new.py"
+    assert "op.create_table('thing'" in made.read_text().replace("\n        ", "")
+    assert "revision" in made.read_text()
+    assert "shop" in made.read_text()
+
+
+def test_one_database_of_several_is_compared_and_all_have_their_functions(
+    tmp_path: Path, url: str
+) -> None:
+    """Alembic's multidb template: the other database has a function too, for its own node."""
+    project = from_template(tmp_path, "multidb")
+    env = project.scripts / "env.py"
+    models = f"import sqlalchemy as sa\ntables = {_TABLE.replace('target_metadata', 'tables')}"
+    target = "target_metadata = {'engine1': tables}"
+    env.write_text(env.read_text().replace("target_metadata = {}", f"{models}{target}"))
+
+    for empty in (False, True):
+        revision.write(
+            folder=tmp_path,
+            url=url,
+            message="x",
+            up=_UP,
+            invocation={"engine": "engine1"},
+            words=["--head=base", "--splice"],
+            empty=empty,
+        )
+
+    made = [path.read_text() for path in project.versions.glob("*.py")]
+    assert ["op.create_table('thing'" in text for text in made].count(True) == 1
+    assert all("def upgrade_engine1(" in text for text in made)
+    assert all("def upgrade_engine2(" in text for text in made)
+
+
+def test_an_empty_revision_and_one_beside_the_head(folder: Path, url: str) -> None:
+    """By the options of `alembic revision`; two heads ask for the one to go on from."""
+    for words in (["--rev-id=aaaa"], ["--rev-id=bbbb", "--head=base"]):
+        revision.write(folder=folder, url=url, message="x", up=_UP, words=words, empty=True)
+
+    with pytest.raises(ToolchainError, match=r"Multiple heads.*\n.*--head REVISION"):
+        revision.write(folder=folder, url=url, message="x", up=_UP, empty=True)
+    assert [path.name[:4] for path in _revisions(folder)] == ["aaaa", "bbbb"]
+
+
+def test_a_stack_says_how_alembic_is_called() -> None:
+    """What the engine knows of its keys, for the process that runs env.py."""
+    configured: dict[str, dict[str, Any]] = {
+        "url_variable": {"value": "SHOP"},
+        "iniSection": {"value": "billing", "secret": False},
+        "xArguments": {"value": '["a=hunter22", "flag"]', "secret": True},
+        "migrationsRoot": {"value": "tests"},
+        "database": {"value": "other"},
+    }
+
+    called = revision.called(configured)
+
+    assert called == {
+        "variable": "SHOP",
+        "section": "billing",
+        "arguments": ["a=hunter22", "flag"],
+        "secrets": ["hunter22", "flag"],
+        "root": str(versions.ROOT / "tests"),
+    }
+    assert Invocation.of(called).command() == "-n billing -x a=*** -x ***"

@@ -15,12 +15,18 @@ from infra.schema.errors import HistoryError
 from infra.schema.rendering import sources
 
 if TYPE_CHECKING:
+    from argparse import Namespace
+
     from alembic.config import Config
 
     from infra.schema.invocation import Invocation
     from infra.schema.rendering.directory import Directory
 
-__all__ = ["enter"]
+__all__ = ["call", "enter", "restore_databases"]
+
+_DATABASES = "all databases"  # an attribute of the configuration
+
+_URL = "{url}"  # in an argument of env.py: the URL of the database
 
 
 def enter(place: Directory, invocation: Invocation, *, url: str, offline: bool = False) -> Config:
@@ -47,7 +53,7 @@ def enter(place: Directory, invocation: Invocation, *, url: str, offline: bool =
         os.environ[name] = url
     _follow_python_path(place.root)
     config = place.config()
-    _command_line(config, place, invocation, offline=offline)
+    call(config, place, invocation, "upgrade", "heads", *(["--sql"] if offline else []), url=url)
     config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
     config.attributes["url"] = url
     if invocation.engine:
@@ -63,18 +69,35 @@ def _follow_python_path(root: Path) -> None:
             sys.path.append(str(folder))
 
 
-def _command_line(
-    config: Config, place: Directory, invocation: Invocation, *, offline: bool
-) -> None:
-    """Give env.py the options and the command line that it has under `alembic upgrade heads`."""
-    words = [option for path in place.files for option in ("-c", str(path))]
-    asked = ["upgrade", "heads", *(["--sql"] if offline else [])]
-    options = CommandLine(prog="alembic").parser.parse_args([*words, *asked])
-    options.name, options.x = invocation.section, list(invocation.arguments) or None
+def call(
+    config: Config, place: Directory, invocation: Invocation, *words: str, url: str
+) -> Namespace:
+    """Give env.py the options and the command line of a command of `alembic`.
+
+    Args:
+        config: Gets the options.
+        place: The configuration.
+        invocation: What stands before the command.
+        *words: The command, and its own options.
+        url: What stands for "{url}" in arguments of env.py.
+
+    Returns:
+        The options.
+    """
+    files = [option for path in place.files for option in ("-c", str(path))]
+    arguments = [text.replace(_URL, url) for text in invocation.arguments]
+    options = CommandLine(prog="alembic").parser.parse_args([*files, *words])
+    options.name, options.x = invocation.section, arguments or None
     config.cmd_opts = options
-    arguments = ["-n", invocation.section]
-    arguments += [word for argument in invocation.arguments for word in ("-x", argument)]
-    sys.argv = ["alembic", *words, *arguments, *asked]
+    given = [word for argument in arguments for word in ("-x", argument)]
+    sys.argv = ["alembic", *files, "-n", invocation.section, *given, *words]
+    return options
+
+
+def restore_databases(config: Config) -> None:
+    """Let the template of a new revision know all databases again, of which env.py ran one."""
+    if _DATABASES in config.attributes:
+        config.set_main_option("databases", config.attributes[_DATABASES].replace("%", "%%"))
 
 
 def _choose(config: Config, engine: str, url: str) -> None:
@@ -91,6 +114,7 @@ def _choose(config: Config, engine: str, url: str) -> None:
             f" section [{engine}].{known} Nothing was done."
         )
     if names:
+        config.attributes[_DATABASES] = several
         config.set_main_option("databases", engine)
     config.set_section_option(engine, "sqlalchemy.url", url.replace("%", "%%"))
 
