@@ -241,10 +241,13 @@ class _Run:
         width = await self._session.width()
         for id_ in sorted(rows):
             if width and len(id_) > width:
+                holds, advice = "holds", "widen the column version_num"
+                if self._session.frame.missing:
+                    holds, advice = "would hold", "let version_table_impl of env.py widen it"
                 raise MigrationError(
                     f"The revision id {id_} has {len(id_)} characters, and the version table"
-                    f" {self._session.frame.run.key} holds {width}. {self._kept()} Give it a"
-                    " shorter id, or widen the column version_num."
+                    f" {self._session.frame.run.key} {holds} {width}. {self._kept()} Give it a"
+                    f" shorter id, or {advice}."
                 )
 
     async def _stamp(self) -> None:

@@ -174,7 +174,7 @@ class _Compilation:
         self._recorder = Recorder(str(Path(scripts.dir, "env.py")))
         self._rendered: list[dict[str, Rendering]] = []
         self._root = str(Path.cwd())
-        self._needs = {file.revision: _needs(file) for file in files}
+        self._needs: dict[str, tuple[str, ...]] = {}
         self._reasons: dict[str, str] = {}
         self._types: dict[str, TypeUse] = {}
         self._environment = Offline(config, scripts, self._recorder, self._render)
@@ -186,6 +186,7 @@ class _Compilation:
         effects.forbid(self._recorder)
         effects.discard_scripts(str(Path(self._scripts.dir, "env.py")))
         offline = self._invocation.redacted(self._run_environment())
+        self._load()
         self._note_reasons(offline)
         knowledge = locks.Knowledge()
         return History(
@@ -198,6 +199,8 @@ class _Compilation:
             epilogue=() if offline else tuple(self._recorder.epilogue),
             offline=offline,
             models=self._environment.models,
+            version_columns=self._environment.version_columns,
+            version_width=self._environment.version_width,
             types=self._types,
         )
 
@@ -245,11 +248,18 @@ class _Compilation:
         """Render all revisions, and once more with their files executed anew."""
         if self._recorder.runs > 1:
             return
+        self._load()
         modules = [file.module for file in self._files]
         self._rendered.append(self._both_ways(impl, options, modules))
         modules = [revisions.module_again(file) for file in self._files]
         clock = effects.Clock(self._recorder, self._root)
         self._rendered.append(self._both_ways(impl, options, modules, clock))
+
+    def _load(self) -> None:
+        """Load the revisions where env.py says, if it was to say so."""
+        if not self._files:
+            self._files = revisions.read(self._scripts)
+        self._needs = {file.revision: _needs(file) for file in self._files}
 
     def _both_ways(
         self,

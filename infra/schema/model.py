@@ -205,6 +205,9 @@ class History:
         digest: sha256 in hex of all that it was compiled from; the same on every machine.
         version_table: Name of Alembic's table.
         version_schema: Its schema, where env.py says one; else the first of the search_path.
+        version_columns: The columns and constraints of the table, as CREATE TABLE has them, where
+            env.py's implementation makes another one than Alembic; else empty.
+        version_width: Characters of an id that it holds where it is still to be made; 0 for any.
         prologue: SQL that env.py sends before the revisions (SET search_path for example).
         epilogue: SQL that env.py sends after them.
         sources: sha256 in hex of each project file that a run through env.py can load, by its name
@@ -231,6 +234,8 @@ class History:
     root: str = "."
     models: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     types: Mapping[str, TypeUse] = field(default_factory=dict)
+    version_columns: str = ""
+    version_width: int = 32
 
     @property
     def by_id(self) -> dict[str, Revision]:

@@ -338,6 +338,11 @@ def _notes(
             f"schema {live.schema} has tables already, and no {history.version_table}: if they"
             " are those of a revision, set adopt to it"
         )
+    if not history.revisions:
+        yield (
+            "the migrations have no revision: no file of one is in the folder versions, or in the"
+            " folders that version_locations names"
+        )
     if history.offline:
         yield f"env.py renders nothing in advance: {history.offline}"
 

@@ -291,7 +291,9 @@ async def _fill(
     notes += await dumping.restore(server, name, dumped)
     if there.heads:
         home = history.version_schema or there.schema
-        table = VersionTable(schema=home, table=history.version_table)
+        table = VersionTable(
+            schema=home, table=history.version_table, columns=history.version_columns
+        )
         steps = [("the version table", sql) for sql in table.move((), there.heads)]
         notes += await making.attempt(server, name, steps)
     return notes

@@ -15,7 +15,7 @@ from sqlalchemy.dialects.postgresql.named_types import CreateDomainType, CreateE
 from sqlalchemy.inspection import _inspects
 from sqlalchemy.schema import DDLElement
 
-from infra.schema.rendering import literals, models
+from infra.schema.rendering import literals, models, version_shape
 from infra.schema.rendering.recorder import NotRenderableError, become, by_library
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ class Offline(EnvironmentContext):
     Attributes:
         version_table: As env.py configures it.
         version_schema: The same; empty where it says none.
+        version_columns: Its columns and constraints, where it is not as Alembic makes it; else "".
+        version_width: Characters of an id that it holds; 0 for any.
         models: Columns by table, of every metadata that it compares with.
     """
 
@@ -58,6 +60,8 @@ class Offline(EnvironmentContext):
         self.render = render
         self.version_table = "alembic_version"
         self.version_schema = ""
+        self.version_columns = ""
+        self.version_width = version_shape.WIDTH
         self.models: dict[str, tuple[str, ...]] = {}
 
     def is_offline_mode(self) -> bool:
@@ -94,6 +98,10 @@ class Offline(EnvironmentContext):
     def _record(self, context: MigrationContext) -> None:
         self.version_table = str(context.version_table)
         self.version_schema = str(context.version_table_schema or "")
+        table = context._version  # noqa: SLF001 - no public way
+        self.version_columns, self.version_width = version_shape.of(table, context.dialect)
+        if version_shape.computes(table):
+            self.recorder.refuse("has a version table with defaults that Python computes")
         context.opts = {key: value for key, value in context.opts.items() if key != "as_sql"}
         for part, recording in ((context, _Context), (context.impl, _Impl)):
             become(part, recording)

@@ -30,6 +30,7 @@ __all__ = [
     "locations",
     "module_again",
     "name_of",
+    "read",
     "setting",
     "syntax",
 ]
@@ -43,7 +44,8 @@ def load(config: Config) -> tuple[ScriptDirectory, list[Script]]:
     """Load all revisions.
 
     Returns:
-        Alembic's view of the directory, and the revisions in an order in which they can run.
+        Alembic's view of the directory, and the revisions in an order in which they can run; none
+        where env.py speaks of version_locations: then `read` them when it has run.
 
     Raises:
         HistoryError: A file or the graph is broken; the message names files and lines.
@@ -61,14 +63,28 @@ def load(config: Config) -> tuple[ScriptDirectory, list[Script]]:
             f"There is no env.py in {scripts.dir}, which script_location names. {_NOTHING} Restore"
             " it, or let script_location name the folder that has it."
         )
+    if "version_locations" in Path(scripts.dir, "env.py").read_text("utf-8", "replace"):
+        return scripts, []  # it may choose others than those that are here
+    return scripts, read(scripts)
+
+
+def read(scripts: ScriptDirectory) -> list[Script]:
+    """Load the files of all version locations, as they are named now.
+
+    Returns:
+        The revisions in an order in which they can run.
+
+    Raises:
+        HistoryError: As `load`.
+    """
+    vars(scripts).pop("_version_locations", None)  # kept from the first time that it was asked for
     loaded = [script for path in _files(scripts) if (script := _script(scripts, path))]
     _check(loaded)
     scripts.revision_map = RevisionMap(lambda: iter(loaded))
     try:
-        order = list(scripts.walk_revisions())[::-1]
+        return list(scripts.walk_revisions())[::-1]
     except (CommandError, RevisionError) as exc:
         raise HistoryError(f"The revisions make no history: {exc}. {_NOTHING}") from exc
-    return scripts, order
 
 
 def name_of(script: Script, scripts: ScriptDirectory) -> str:

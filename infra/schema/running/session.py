@@ -24,7 +24,7 @@ from infra.schema.running.compose import (
     timeouts,
 )
 from infra.schema.running.lock import Lock
-from infra.schema.running.versions import WIDTH, VersionTable
+from infra.schema.running.versions import VersionTable
 from infra.schema.statements.session import preparing
 from infra.schema.statements.sql import first_line, identifier
 
@@ -305,7 +305,7 @@ class Session:
             Failure: That can't be read.
         """
         if self.frame.missing:
-            return WIDTH
+            return self._history.version_width
         return int(await self.fetch(self.frame.table.width))
 
     def remark(self, mark: str) -> None:
@@ -449,7 +449,11 @@ class Session:
                 f"The search_path on {self.place} leads to no schema. Nothing was changed. Create"
                 " the schema that it names, and grant USAGE and CREATE on it."
             )
-        table = VersionTable(schema=schema, table=self._history.version_table)
+        table = VersionTable(
+            schema=schema,
+            table=self._history.version_table,
+            columns=self._history.version_columns,
+        )
         identity = self.identity
         run = ledger.Run(
             key=await self._work.fetchval(ledger.KEY, table.schema, table.table),

@@ -24,10 +24,13 @@ class VersionTable:
     Attributes:
         schema: Name of its schema, bare.
         table: Its name, bare.
+        columns: What CREATE TABLE has in its parentheses where env.py's implementation says so;
+            empty for Alembic's own.
     """
 
     schema: str
     table: str
+    columns: str = ""
 
     @property
     def name(self) -> str:
@@ -53,7 +56,7 @@ class VersionTable:
 
     @property
     def create(self) -> list[str]:
-        """SQL that makes it where it is missing, to Alembic's own measures.
+        """SQL that makes it where it is missing, as Alembic or env.py's implementation would.
 
         Default privileges may let others write to every new table; to this one its owner alone.
         """
@@ -69,11 +72,11 @@ class VersionTable:
             f"            || {literal(self.name)} || ' FROM ' || other;\n"
             "    END LOOP;\nEND"
         )
-        table = (
-            f"CREATE TABLE IF NOT EXISTS {self.name} (\n"
-            f"    version_num varchar({WIDTH}) NOT NULL,\n"
-            f"    CONSTRAINT {identifier(f'{self.table}_pkc')} PRIMARY KEY (version_num)\n)"
+        columns = self.columns or (
+            f"version_num varchar({WIDTH}) NOT NULL,\n"
+            f"    CONSTRAINT {identifier(f'{self.table}_pkc')} PRIMARY KEY (version_num)"
         )
+        table = f"CREATE TABLE IF NOT EXISTS {self.name} (\n    {columns}\n)"
         return [table, f"DO {quoted_block(body)}"]
 
     def compare(self, heads: tuple[str, ...]) -> list[str]:
