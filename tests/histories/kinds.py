@@ -72,6 +72,7 @@ KINDS = (
     Kind(folder="relative_paths", root="project", synchronous=True),
     Kind(folder="package_location", synchronous=True),
     # What revisions send.
+    Kind(folder="literals_of_all_types", rendered=(1, 1)),
     Kind(folder="autocommit_and_data", rendered=(2, 4)),
     # Their graph.
     Kind(
