@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,7 @@ def _run(wanted: list[Settings], asked: argparse.Namespace, server: Throwaway) -
             if len(pairs) > 1:
                 title += f" {each.name(environment.packages)} {own.section}".rstrip()
             application = _application(environment, each, own, home)
+            application = replace(application, verbose=asked.v)
             modes = (asked.apply,) if asked.apply else MODES
             results.append(compare(application, server, title, modes=modes, say=_say))
         return results

@@ -22,7 +22,7 @@ __all__ = ["Application", "Done", "prepare", "run_node", "run_plain"]
 _CHECKOUT = Path(__file__).parents[2]
 _PLAIN = Path(__file__).with_name("plain_alembic.py")
 _SECONDS = 900.0
-_NOISE = ("LC_ALL", "PYTHONPATH", "DATABASE_URL", "VIRTUAL_ENV")
+_DROPPED = ("PYTHONPATH", "DATABASE_URL", "VIRTUAL_ENV")  # they speak of this project
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +35,7 @@ class Application:
         folder: What the node is given as `--migrations`.
         home: A folder of its own for files that it writes; the node's cache is in it too.
         settings: Of the package.
+        verbose: Whether to show what the processes write on standard error.
     """
 
     environment: Environment
@@ -42,6 +43,7 @@ class Application:
     folder: Path
     home: Path
     settings: Settings
+    verbose: bool = False
 
     def environ(self, libpq: str) -> dict[str, str]:
         """Give the environment of a process that works on a database."""
@@ -58,7 +60,7 @@ class Application:
             "home": str(self.home),
         }
         own = {name: text.format_map(values) for name, text in self.settings.variables.items()}
-        kept = {name: text for name, text in os.environ.items() if name not in _NOISE}
+        kept = {name: text for name, text in os.environ.items() if name not in _DROPPED}
         folders = {"HOME": str(self.home), "XDG_CACHE_HOME": str(self.home / "cache")}
         return {**kept, **folders, self.settings.variable: url, "DATABASE_URL": url, **own}
 
@@ -102,6 +104,7 @@ def prepare(application: Application, url: str) -> Done | None:
         [str(application.environment.python), "-c", application.settings.prepare],
         environ={**application.environ(url), "URL": application.url(url)},
         folder=application.home,
+        verbose=application.verbose,
     )
 
 
@@ -128,6 +131,7 @@ def run_plain(application: Application, url: str, *command: str, times: int = 1)
         environ=application.environ(url),
         folder=shipped.root,
         told=json.dumps(task),
+        verbose=application.verbose,
     )
 
 
@@ -157,10 +161,18 @@ def run_node(application: Application, url: str, command: str, *options: str) ->
         [str(application.environment.python), "-m", "infra.schema", command, *words],
         environ={**application.environ(url), "PYTHONPATH": str(_CHECKOUT)},
         folder=_CHECKOUT,
+        verbose=application.verbose,
     )
 
 
-def _run(command: list[str], *, environ: dict[str, str], folder: Path, told: str = "") -> Done:
+def _run(
+    command: list[str],
+    *,
+    environ: dict[str, str],
+    folder: Path,
+    told: str = "",
+    verbose: bool = False,
+) -> Done:
     begun = time.monotonic()
     try:
         done = subprocess.run(
@@ -175,7 +187,7 @@ def _run(command: list[str], *, environ: dict[str, str], folder: Path, told: str
         )
     except subprocess.TimeoutExpired:
         return Done(status=-1, seconds=_SECONDS, output="", message=f"not done in {_SECONDS:g} s")
-    if "-v" in sys.argv:
+    if verbose:
         sys.stderr.write(done.stderr)
     lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
     return Done(
