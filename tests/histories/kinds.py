@@ -61,6 +61,8 @@ KINDS = (
     # Types that several revisions name.
     Kind(folder="enums_in_mixtures", synchronous=True, rendered=(4, 7)),
     # What env.py decides.
+    Kind(folder="version_locations_in_env", synchronous=True),
+    Kind(folder="version_table_wider"),
     Kind(folder="version_listener", rendered=(0, 2)),
     Kind(folder="include_object"),
     # Where Alembic is called from.
