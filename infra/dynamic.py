@@ -10,6 +10,7 @@ import grpc
 from pulumi import contains_unknowns, dynamic
 
 from infra.errors import GroundworkError
+from toolchain import orphans
 from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
     from types import FrameType
 
 __all__ = ["Provider", "known"]
+
+# The program imports this module, and the process of the dynamic resources does.
+orphans.end_with_engine()
 
 
 def known(value: object) -> bool:

@@ -1,5 +1,6 @@
 """The Pulumi engine: on PATH, else downloaded, else built."""
 
+import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,6 +18,11 @@ PROGRAMS = (
     "pulumi-resource-pulumi-python",
 )
 """What an engine's folder has to hold for a Python program with dynamic resources."""
+
+_AROUND_HOST = {
+    Path(__file__).with_name("languagehost.sh"): "bin/pulumi-language-python",
+    Path(__file__).with_name("orphans.py"): "libexec/orphans.py",
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +73,9 @@ def find() -> Found:
 def kept(route: str) -> Path | None:
     """Give the folder of the engine that `route`, 'download' or 'build', left in the cache."""
     place = _place(route)
-    return place if _ready(place) else None
+    if not _ready(place):
+        return None
+    return _with_own_launcher(place) if route == "build" else place
 
 
 def install() -> Found:
@@ -132,6 +140,31 @@ def _reason(attempt: Callable[[], object]) -> str:
 def _place(route: str) -> Path:
     suffix = {"download": "", "build": "-built"}[route]
     return cache.folder(f"engine-v{versions.engine()}{suffix}")
+
+
+def _with_own_launcher(built: Path) -> Path:
+    """Give a built engine with what this checkout has around the language host.
+
+    What is built is the same for every checkout of a version, what is around it is not: beside the
+    first, by links, in a folder by the digest of the second.
+    """
+    total = hashlib.sha256()
+    for source in _AROUND_HOST:
+        total.update(source.read_bytes())
+
+    def link(target: Path) -> None:
+        for folder in ("bin", "libexec"):
+            (target / folder).mkdir()
+            for path in (built / folder).iterdir():
+                os.link(path, target / folder / path.name)
+        for source, name in _AROUND_HOST.items():
+            place = target / name
+            place.unlink(missing_ok=True)
+            place.write_bytes(source.read_bytes())
+            place.chmod(0o755)
+
+    name = f"{built.name}-{total.hexdigest()[:12]}"
+    return cache.make(name, link, doing=f"making {name}", ready=_ready)
 
 
 def _ready(place: Path) -> bool:

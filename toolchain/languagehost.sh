@@ -32,4 +32,10 @@ if [ -x "$venv/bin/python" ]; then
     unset PYTHONHOME
 fi
 
+# Killed, the engine would leave the host, which looks for it every few minutes. What looks after it
+# has no business with the host's output, which the engine reads to its end.
+if command -v python3 >/dev/null 2>&1; then
+    python3 -IS "$here/../libexec/orphans.py" "$$" "$PPID" </dev/null >/dev/null 2>&1 &
+fi
+
 exec "$here/../libexec/pulumi-language-python" "$@"

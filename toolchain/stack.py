@@ -14,16 +14,15 @@ import signal
 import subprocess
 import threading
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from toolchain import (
     backend,
     engine,
+    interrupted,
     login,
     plugins,
-    progress,
     project,
     revision,
     run,
@@ -37,14 +36,6 @@ from toolchain.visible_text import visible
 
 __all__ = ["Stack"]
 
-# What is made but once, by its type: its id is its name, or what Docker says of that.
-_MADE_ONCE: dict[str, tuple[str, ...]] = {
-    "postgresql:index/role:Role": (),
-    "postgresql:index/database:Database": (),
-    "docker:index/volume:Volume": (),
-    "docker:index/network:Network": ("docker", "network", "inspect", "--format={{.Id}}"),
-    "docker:index/container:Container": ("docker", "container", "inspect", "--format={{.Id}}"),
-}
 _PARTS = 3  # of a stack's whole name: organization, project, stack
 _SALT = re.compile(r"^encryptionsalt:.*$", re.MULTILINE)
 
@@ -73,6 +64,10 @@ class Stack:
         # Without anybody to ask, a preview first would do the same work twice; `make preview`
         # is the one to read.
         status = self._pulumi("up", "--yes", "--skip-preview")
+        # In a backend of the user's own, where a look before each run would take its time: what an
+        # engine was making when it was killed may be in the way, and stays in the state as pending.
+        if self._own_backend and self._settle_pending() and status:
+            status = self._pulumi("up", "--yes", "--skip-preview")
         if status == 0:
             self._summary()
         return status
@@ -160,10 +155,12 @@ class Stack:
         self._environment = os.environ | shell.environment() | backend.variables()
         if not self._own_backend:
             self._write_copy()
-            _remove_torn_attributes()
+            interrupted.remove_torn_attributes()
         self._initialise()
-        if not self._own_backend and self._free_stale_lock():
-            self._settle_pending()
+        if not self._own_backend:
+            interrupted.free_stale_lock(self.name)
+            if interrupted.is_pending(self.name):
+                self._settle_pending()
 
     def _configuration(self) -> str:
         source = versions.ROOT / f"Pulumi.{self.name}.yaml"
@@ -280,46 +277,9 @@ class Stack:
             return False
         return True
 
-    def _free_stale_lock(self) -> bool:
-        """Unlock a stack whose engine was killed: its lock names a process that is gone."""
-        freed = False
-        for lock in backend.STATES.glob(f".pulumi/locks/**/{self.name}/*.json"):
-            try:
-                pid = int(json.loads(lock.read_text())["pid"])
-            except (OSError, ValueError, KeyError, TypeError):
-                continue  # in a form that only Pulumi can judge
-            if not _lives(pid):
-                lock.unlink(missing_ok=True)
-                freed = True
-        return freed
-
-    def _settle_pending(self) -> None:
-        """Take what a killed engine was just making into the state, where that got made.
-
-        Making it again converges by itself, except for roles and databases, which PostgreSQL
-        makes only once, and for what Docker holds: a container that nobody knows would keep its
-        port and its volume. Those are imported.
-        """
-        state = json.loads(self._ask("stack", "export"))
-        for operation in state["deployment"].get("pending_operations") or []:
-            resource = operation["resource"]
-            if operation["type"] == "creating" and resource["type"] in _MADE_ONCE:
-                progress.say(f"the last run was killed at {resource['inputs']['name']}: looking")
-                self._import(resource)
-
-    def _import(self, resource: dict[str, Any]) -> None:
-        provider, _, _ = resource["provider"].rpartition("::")
-        about = ["--parent", f"parent={resource['parent']}", "--provider", f"provider={provider}"]
-        quiet = ["--yes", "--skip-preview", "--protect=false", "--generate-code=false"]
-        name = resource["urn"].rpartition("::")[2]
-        identity = resource["inputs"]["name"]
-        # Where one of them fails, the thing was not made: `up` will make it.
-        with suppress(run.CommandError):
-            if asking := _MADE_ONCE[resource["type"]]:
-                identity = run.output([*asking, identity], env=self._environment, timeout=20)
-            what = [resource["type"], name, identity]
-            command = self._command("import", *what, *about, *quiet)
-            run.output(command, env=self._environment, cwd=versions.ROOT, timeout=120)
+    def _settle_pending(self) -> bool:
+        """Bring what a killed engine was just making to an end; False where there was nothing."""
+        return interrupted.settle(self._ask, self._call)
 
     # -- running --------------------------------------------------------------------------
 
@@ -343,6 +303,11 @@ class Stack:
             signal.signal(signal.SIGINT, before)
         return STOPPED if stopped.is_set() else status
 
+    def _call(self, *arguments: str) -> str:
+        """Run a command that takes the stack's configuration, and give what it says."""
+        command = self._command(*arguments)
+        return run.output(command, env=self._environment, cwd=versions.ROOT, timeout=120)
+
     def _ask(self, *arguments: str, folder: Path | None = None) -> str:
         """Run a command that is over at once, and give what it says."""
         command = [str(engine.locate()), *arguments, "--stack", self.name]
@@ -363,9 +328,8 @@ class Stack:
 
     def _configured(self) -> dict[str, dict[str, Any]]:
         """Give this stack's keys, without the project's name, as the engine knows them."""
-        command = self._command("config", "--json", "--show-secrets")
         configured: dict[str, dict[str, Any]] = json.loads(
-            run.output(command, env=self._environment, cwd=versions.ROOT, timeout=120)
+            self._call("config", "--json", "--show-secrets")
         )
         prefix = f"{project.name()}:"
         return {
@@ -421,45 +385,3 @@ def _states() -> Path:
 def _data_line(outputs: dict[str, str]) -> str:
     """Say where the data is, where that is a folder of this machine."""
     return f"  data       {outputs['data_dir']}\n" if outputs.get("data_dir") else ""
-
-
-def _remove_torn_attributes() -> None:
-    """Remove what an engine that was killed has left of a file's attributes.
-
-    The backend keeps them beside each file (`dev.json.attrs`) and, unlike the file itself, writes
-    them in place: killed in between, it leaves an empty one, and fails from then on to read the
-    state, which is whole. Without attributes a file has the usual ones.
-    """
-    for path in backend.STATES.glob(".pulumi/**/*.attrs"):
-        try:
-            json.loads(path.read_text(encoding="utf-8"))
-        except ValueError:
-            _remove(path)
-        except FileNotFoundError:
-            continue  # another run has just removed it
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink(missing_ok=True)
-    except OSError as exc:
-        raise ToolchainError(
-            f"{path} is damaged and can't be removed: {exc.strerror}. It holds the attributes of "
-            "the file beside it, which is whole: remove it, then start again"
-        ) from exc
-
-
-def _lives(pid: int) -> bool:
-    """Tell whether a process runs: one that is dead and not reaped yet does not."""
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True  # somebody else's
-    try:
-        # proc(5): the state follows the command, which stands in brackets.
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except (OSError, IndexError):
-        return True  # no procfs on this system
-    return state != "Z"

@@ -168,8 +168,10 @@ def test_an_engine_that_was_killed_while_it_made_a_role_is_no_obstacle(checkout:
 
     text = checkout.make("up")
 
-    assert "groundwork_app: looking" in text
+    assert "creating db-role-app: looking" in text
     assert "revision   " in text
+    latest = json.loads(checkout.state().read_text())["checkpoint"]["latest"]
+    assert not latest.get("pending_operations")
     assert "created" not in checkout.make("up")
 
 

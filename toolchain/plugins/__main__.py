@@ -4,7 +4,7 @@ import os
 import runpy
 import sys
 
-from toolchain import offline, plugins
+from toolchain import offline, orphans, plugins
 from toolchain.errors import ToolchainError
 
 __all__ = ["main"]
@@ -29,6 +29,7 @@ def main(name: str, *arguments: str) -> int:
         os.execv(program, [str(program), *arguments])
     sys.path[:0] = map(str, [*offline.sources(name), packages])
     sys.argv[1:] = arguments
+    orphans.end_with_engine()
     runpy.run_module(f"groundwork_{name}", run_name="__main__", alter_sys=True)
     return 0
 
