@@ -12,6 +12,7 @@ import json
 import os
 import re
 import sys
+import traceback
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from infra.schema.invocation import Invocation
 from infra.schema.model import History, Revision, Script
 from infra.schema.rendering import (
     directory,
+    drivers,
     effects,
     environment,
     ordering,
@@ -51,11 +53,11 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 
-# Leads nowhere. The driver is one that both a synchronous and an asynchronous engine can be made
-# with, and every part is there that an env.py may want to take out of it.
-_URL = "postgresql+asyncpg://offline:offline@offline.invalid:5432/offline"
+# Leads nowhere. Every part is there that an env.py may want to take out of it.
+_URL = "postgresql://offline:offline@offline.invalid:5432/offline"
 
 _HOLDS_HIDDEN = "its SQL holds a secret of env.py's arguments"
+_SAID = 200  # characters of an application's own message
 _CHANGES = "it renders something else each time: a random value, or an order that changes"
 
 
@@ -63,16 +65,22 @@ def main() -> int:
     """Do what standard input says; the exit status is 1 where that failed."""
     task = json.load(sys.stdin)
     child.end_with(task["parent"])
+    child.step_aside()
+    own, encode = os.getpid(), json.JSONEncoder().encode  # before an application has replaced it
     # Whatever env.py or a revision prints must not come between us and the caller.
-    answer_to = os.fdopen(os.dup(sys.stdout.fileno()), "w")
+    answer_to = os.dup(sys.stdout.fileno())
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     try:
         answer = _compile(Path(task["folder"]), Invocation.of(task["invocation"]))
     except GroundworkError as exc:
         answer = {"error": str(exc)}
-    with answer_to:
-        json.dump(answer, answer_to)
-    return 1 if "error" in answer else 0
+    if os.getpid() != own:  # a fork that an import has made, and that went on
+        os._exit(0)
+    with os.fdopen(answer_to, "wb") as stream:
+        stream.write(f"{encode(answer)}\n".encode())
+    status = 1 if "error" in answer else 0
+    child.leave(status)
+    return status
 
 
 def _compile(folder: Path, invocation: Invocation) -> dict[str, Any]:
@@ -80,6 +88,7 @@ def _compile(folder: Path, invocation: Invocation) -> dict[str, Any]:
     root = str(place.root)
     watch = sources.Watch(root)
     config = environment.enter(place, invocation, url=_URL, offline=True)
+    drivers.offer_unconnected(invocation.driver)
     watch.start()
     effects.notice_sleep()
     ordering.order_schema_items()
@@ -215,6 +224,12 @@ class _Compilation:
             said = revisions.syntax(exc, file)
             raise HistoryError(f"{file} can't be used: {said}. Nothing was done.") from exc
         except (Exception, SystemExit) as exc:
+            if isinstance(exc, SystemExit) and not recorder.asked:
+                raise HistoryError(
+                    f"{file} can't be used: {_left(exc, self._root)}. Nothing was done. Alembic"
+                    f" was called in {self._root}. Let what it imports come without that, or give"
+                    " it what it misses: a variable, or an argument."
+                ) from exc
             if isinstance(exc, ImportError) and not recorder.asked:
                 raise HistoryError(
                     f"{file} can't be used: {worded(exc, str(file))}. Nothing was done. Alembic"
@@ -272,11 +287,12 @@ class _Compilation:
         rendered = {}
         pairs = list(zip(self._files, modules, strict=True))
         for direction, order in (("up", pairs), ("down", pairs[::-1])):
-            for file, module in order:
+            for number, (file, module) in enumerate(order, 1):
                 # In it Alembic notes which types a run has made; see `named_types`.
                 impl.memo = {}
                 function = getattr(module, f"{direction}grade", _no_downgrade)
-                child.at(Path(file.path).name)
+                what = "revision" if direction == "up" else "downgrade"
+                child.at(f"{what} {number} of {len(order)}: {Path(file.path).name}")
                 ordering.begin_function()
                 with clock.watched(file.path) if clock else nullcontext():
                     rendering = self._recorder.render(file.path, function, options)
@@ -349,6 +365,14 @@ class _Compilation:
 def _needs(file: File) -> tuple[str, ...]:
     parents = tuple(util.to_tuple(file.down_revision, default=()))
     return (*parents, *file._resolved_dependencies)  # noqa: SLF001 - labels as ids
+
+
+def _left(exc: SystemExit, root: str) -> str:
+    """Say where a process was to end, and what it was to end with."""
+    steps = list(traceback.extract_tb(exc.__traceback__))
+    own = [step for step in steps if sources.is_project(step.filename, root)] or steps
+    said = "" if exc.code is None else f": {str(exc.code).strip()[:_SAID]}"
+    return f"line {own[-1].lineno} of {own[-1].filename} ends the process{said}"
 
 
 def _no_downgrade(**_: object) -> None:

@@ -8,7 +8,7 @@ from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlencode, urls
 
 from infra.schema.errors import LiveError
 
-__all__ = ["arguments", "place", "portable", "redacted", "with_driver"]
+__all__ = ["arguments", "driver_of", "place", "portable", "redacted", "with_driver"]
 
 # Options of libpq, SQLAlchemy and asyncpg that asyncpg would send to the server as settings, which
 # refuses them. They tune the client alone.
@@ -29,6 +29,7 @@ _WITHOUT_EFFECT = {
     "tcp_user_timeout",
     "timeout",
 }
+_SCHEME = re.compile(r"postgres(?:ql)?(?:\+(\w+))?:")
 _HARMLESS = {"channel_binding": {"disable", "prefer"}}
 _LAST_PORT = 65_535
 _SHOWN = 20
@@ -70,6 +71,16 @@ def arguments(url: str) -> dict[str, Any]:
 def with_driver(url: str, driver: str) -> str:
     """Give the URL with another driver of SQLAlchemy, "" for none."""
     return f"postgresql{f'+{driver}' if driver else ''}:{url.partition(':')[2]}"
+
+
+def driver_of(url: str | None) -> str | None:
+    """Give the driver of SQLAlchemy that a URL of PostgreSQL names.
+
+    Returns:
+        Empty where it leaves the choice to SQLAlchemy; None where it is no URL of PostgreSQL.
+    """
+    found = _SCHEME.match(url or "")
+    return (found[1] or "") if found else None
 
 
 def portable(url: str) -> str:

@@ -27,6 +27,8 @@ class Invocation:
         root: The folder to call it in, absolute; "" finds it.
         engine: Of an env.py with several databases, the section of the one to run; "" for others.
         secrets: Texts that no message, plan or state may show.
+        driver: The driver that its URL names; empty takes the one that was there before.
+        seconds: How long env.py and the revisions may take to be rendered.
     """
 
     variable: str = "DATABASE_URL"
@@ -35,6 +37,8 @@ class Invocation:
     root: str = ""
     engine: str = ""
     secrets: tuple[str, ...] = ()
+    driver: str = ""
+    seconds: float = 900.0
 
     def dump(self) -> dict[str, Any]:
         """Give it as data for JSON."""

@@ -52,9 +52,11 @@ def main() -> int:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     task = json.loads(asked.readline())
     child.end_with(task["parent"])
+    child.step_aside()
     project: _Project | None = None
+    own, loads, dumps = os.getpid(), json.loads, json.dumps  # an application may replace them
     for line in asked:
-        order = json.loads(line)
+        order = loads(line)
         records: list[dict[str, Any]] = []
         try:
             project = project or _Project(task)
@@ -62,9 +64,12 @@ def main() -> int:
         except (Exception, SystemExit) as exc:  # noqa: BLE001 - revisions are anybody's code
             guarded = project.guarded if project else None
             answer = {"error": _worded(exc, task, guarded), "at": _where(exc, task)}
+        if os.getpid() != own:  # a fork that an import has made, and that went on
+            os._exit(0)
         answer["sent"] = records
-        answers.write(f"{json.dumps(answer)}\n")
+        answers.write(f"{dumps(answer)}\n")
         answers.flush()
+    child.leave(0)
     return 0
 
 
@@ -87,12 +92,8 @@ class _Project:
         invocation = Invocation.of(task["invocation"])
         place = directory.find(Path(task["folder"]), invocation)
         url = dsn.portable(task["url"])
-        configured = _configured(place, invocation)
         self._place, self._invocation, self._url = place, invocation, url
         self._config = environment.enter(place, invocation, url=url)
-        main = driver.url_for(url, configured)
-        for section in filter(None, (place.section, invocation.engine)):
-            self._config.set_section_option(section, "sqlalchemy.url", main.replace("%", "%%"))
         self._scripts = ScriptDirectory.from_config(self._config)
         self.guarded: Guarded | None = None
         self._files: Files | None = None
@@ -100,7 +101,7 @@ class _Project:
             self._files = Files(task["sources"], str(place.root))
             self._files.start()
         source = Path(self._scripts.dir, "env.py").read_text(encoding="utf-8", errors="replace")
-        driver.offer(asynchronous="async" in source)
+        driver.offer(invocation.driver, asynchronous="AsyncEngine(" in source)
 
     def compare(self) -> dict[str, Any]:
         """Compare the models with the database, as `alembic check` does."""
@@ -161,15 +162,6 @@ class _Project:
         if not guarded.finished:
             raise CommandError("env.py ended without running the revision.")
         return {"done": True}
-
-
-def _configured(place: directory.Directory, invocation: Invocation) -> str:
-    """Give the URL that the configuration has; empty where it has none that can be read."""
-    section = invocation.engine or place.section
-    try:
-        return place.config().get_section_option(section, "sqlalchemy.url") or ""
-    except Exception:  # noqa: BLE001 - interpolations of somebody else's file
-        return ""
 
 
 def _where(exc: BaseException, task: dict[str, Any]) -> str:

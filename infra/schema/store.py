@@ -13,6 +13,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from infra.schema import dsn
 from infra.schema.rendering import sources
 from toolchain import cache
 from toolchain.errors import ToolchainError
@@ -102,7 +103,10 @@ def _changed_at(path: str) -> int:
 
 
 def _path(folder: Path, invocation: Invocation) -> Path:
-    called = json.dumps([str(folder.absolute()), invocation.dump()])
+    # How long it may take is no part of what it is; the drivers that its URLs name are.
+    asked = {**invocation.dump(), "seconds": None}
+    named = [dsn.driver_of(os.environ.get(each)) for each in (invocation.variable, "DATABASE_URL")]
+    called = json.dumps([str(folder.absolute()), asked, named])
     key = hashlib.sha256(called.encode(errors="surrogateescape"))
     return cache.folder("histories") / f"{key.hexdigest()[:32]}.json"
 

@@ -17,6 +17,7 @@ from infra.schema.invocation import Invocation
 from infra.schema.model import Policy
 from infra.schema.running.progress import line
 from tests.schema.applying import Lab, database, process
+from tests.schema.habits import ENGINES, HABITS, LASTING
 from tests.schema.histories.project import TEMPLATES, Project, bare, from_template
 from tests.schema.online_runs import Way
 from tests.waiting import wait_until
@@ -341,3 +342,34 @@ def test_a_url_of_several_hosts_and_a_driver_that_is_not_installed(
     outcome = apply.run(made, files, Terms(url=url, folder=project.root))
 
     assert outcome.heads == ("aaaa",)
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+def test_an_engine_of_another_drivers_options_runs_revisions(
+    project: Project, way: Way, kind: str
+) -> None:
+    """Made when the application is imported, with the driver installed or not."""
+    application, env = ENGINES[kind]
+    (project.root / "app.py").write_text(application)
+    (project.scripts / "env.py").write_text(env)
+    ini = project.root / "alembic.ini"
+    ini.write_text(f"{ini.read_text()}prepend_sys_path = .\n")
+    project.revision("aaaa", None, _LIVE.format("one"), head="from app import engine")
+    project.revision("bbbb", "aaaa", "op.execute('CREATE TABLE two (id int)')")
+
+    assert way.run().applied == ("aaaa", "bbbb")
+    assert way.ask("SELECT count(*) FROM pg_tables WHERE tablename IN ('one', 'two')") == 2
+
+
+@pytest.mark.parametrize("habits", [sorted(set(HABITS) - LASTING), *([each] for each in LASTING)])
+def test_revisions_run_whatever_their_application_does(
+    project: Project, way: Way, habits: list[str]
+) -> None:
+    """Habits that go together, all in one env.py; and those of which something would stay."""
+    apart = {"a limit of files", "a patched clock", "a subprocess of its own", "other streams"}
+    head = "\n".join(HABITS[each] for each in habits if each not in apart)
+    env = project.scripts / "env.py"
+    env.write_text(f"{head}\n{env.read_text()}")
+    project.revision("aaaa", None, _LIVE.format("one"))
+
+    assert way.run().applied == ("aaaa",)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from alembic.config import CommandLine
 from alembic.util import CommandError
 
+from infra.schema import dsn
 from infra.schema.errors import HistoryError
 from infra.schema.rendering import sources
 
@@ -38,7 +39,8 @@ def enter(place: Directory, invocation: Invocation, *, url: str, offline: bool =
     Args:
         place: The configuration.
         invocation: How Alembic is called; DATABASE_URL is set beside its variable.
-        url: What they are set to.
+        url: What they are set to, each with the driver that it named before; else with the one
+            that another of them named.
         offline: Whether SQL is asked for.
 
     Raises:
@@ -49,16 +51,44 @@ def enter(place: Directory, invocation: Invocation, *, url: str, offline: bool =
     os.chdir(place.root)
     if str(place.root) not in sys.path:
         sys.path.append(str(place.root))  # as `python -m alembic` has it
-    for name in {invocation.variable, "DATABASE_URL"}:
-        os.environ[name] = url
     _follow_python_path(place.root)
     config = place.config()
     call(config, place, invocation, "upgrade", "heads", *(["--sql"] if offline else []), url=url)
-    config.set_main_option("sqlalchemy.url", url.replace("%", "%%"))
-    config.attributes["url"] = url
+    urls = _Urls(config, invocation, url)
+    for name in {invocation.variable, "DATABASE_URL"}:
+        os.environ[name] = urls.instead_of(os.environ.get(name))
+    main = urls.instead_of(urls.configured)
+    config.set_main_option("sqlalchemy.url", main.replace("%", "%%"))
+    config.attributes["url"] = urls.instead_of(None)
     if invocation.engine:
-        _choose(config, invocation.engine, url)
+        _choose(config, invocation.engine, main)
     return config
+
+
+class _Urls:
+    """The URL of a database, with the driver that is expected in a place.
+
+    Attributes:
+        configured: What the configuration has; empty where it has none that can be read.
+    """
+
+    def __init__(self, config: Config, invocation: Invocation, url: str) -> None:
+        """Look at what is there before it is replaced."""
+        self._url = url
+        self._given = invocation.driver
+        section = invocation.engine or config.config_ini_section
+        try:
+            self.configured = config.get_section_option(section, "sqlalchemy.url") or ""
+        except Exception:  # noqa: BLE001 - interpolations of somebody else's file
+            self.configured = ""
+        named = (os.environ.get(invocation.variable), self.configured)
+        self._others = (*named, os.environ.get("DATABASE_URL"))
+
+    def instead_of(self, before: str | None) -> str:
+        """Give it for a place that had another URL of PostgreSQL before, or had none."""
+        named = map(dsn.driver_of, (before, *self._others))
+        driver = self._given or next((each for each in named if each is not None), "")
+        return dsn.with_driver(self._url, driver)
 
 
 def _follow_python_path(root: Path) -> None:

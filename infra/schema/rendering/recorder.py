@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import threading
 import types
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -106,18 +107,23 @@ class Recorder:
         self.epilogue: list[str] = []
         self.offline = ""
         self._environment = environment
+        self._thread = threading.get_ident()
         self._current: Rendering | None = None
         self._autocommit = False
 
     @property
     def rendering(self) -> bool:
-        """Whether the function of a revision is running."""
-        return self._current is not None
+        """Whether the function of a revision is running, in this thread.
+
+        Threads of an application, which an import has started, go on beside it.
+        """
+        return self._current is not None and self._thread == threading.get_ident()
 
     def render(
         self, file: str, function: Callable[..., object], options: dict[str, Any]
     ) -> Rendering:
         """Run one direction of a revision, and give what it does."""
+        self._thread = threading.get_ident()
         self._current = rendering = Rendering(file)
         try:
             function(**options)
@@ -164,7 +170,7 @@ class Recorder:
     def asks_mode(self) -> None:
         """Note that somebody wants to know whether a database is there."""
         if self._current is None:
-            self.asked = True
+            self.asked, self._thread = True, threading.get_ident()  # env.py's own, from now on
         else:
             self.refuse("asks whether it runs offline")
 
@@ -174,6 +180,8 @@ class Recorder:
         Args:
             what: What it does, to be read after the line: "asks the database".
         """
+        if threading.get_ident() != self._thread:  # one that the application has beside it
+            return
         frame = sys._getframe(1)  # noqa: SLF001 - the only way to know who asks
         if self._current is not None:
             reason = _placed(_line(self._current.file, frame), what)

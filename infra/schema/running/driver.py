@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-import importlib.util
+import inspect
 import sys
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode
 
+import asyncpg
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]  # it ships none
-from sqlalchemy import make_url
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
-from sqlalchemy.exc import ArgumentError
 
 from infra.schema import dsn
+from infra.schema.rendering import drivers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from sqlalchemy import URL
 
-__all__ = ["drive", "offer", "url_for"]
+__all__ = ["arguments", "drive", "offer"]
 
 _ASYNCPG = "asyncpg"
-_OTHERS = ("psycopg2", "psycopg", "psycopg2cffi", "pg8000")
+_OF_DIALECT = {"async_creator_fn", "prepared_statement_cache_size", "prepared_statement_name_func"}
+_OF_DIALECT |= {"async_fallback"}
+_SETTINGS = ("application_name", "options", "replication")
+# What asyncpg takes in a URL alone.
+_OF_LIBPQ = (
+    *("sslmode", "sslrootcert", "sslcert", "sslkey", "sslpassword", "sslcrl"),
+    *("target_session_attrs", "gsslib", "krbsrvname"),
+)
 # Options of asyncpg and of SQLAlchemy's dialect that are numbers.
 _NUMBERS = ("command_timeout", "prepared_statement_cache_size", "statement_cache_size", "timeout")
 
@@ -43,40 +51,59 @@ class Dialect(PGDialect_asyncpg):
             return list(positional), {**options, **numbers}
         return [], {**dsn.arguments(url.render_as_string(hide_password=False)), **numbers}
 
+    def connect(self, *positional: Any, **options: Any) -> Any:
+        """Connect, also with options of psycopg and psycopg2."""
+        return super().connect(*positional, **arguments(options))
 
-def offer(*, asynchronous: bool) -> None:
+
+def arguments(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Turn options of any driver into those of `asyncpg.connect`.
+
+    What only tunes the client of another driver (`keepalives`, `prepare_threshold`) has no
+    counterpart, and is left out.
+    """
+    known = {*inspect.signature(asyncpg.connect).parameters, *_OF_DIALECT}
+    taken = {name: value for name, value in options.items() if name in known}
+    for theirs, ours in (("connect_timeout", "timeout"), ("dbname", "database")):
+        if theirs in options:
+            value = options[theirs]
+            taken.setdefault(ours, float(value) if ours == "timeout" else value)
+    settings = {name: str(options[name]) for name in _SETTINGS if name in options}
+    if settings:
+        taken["server_settings"] = {**settings, **(taken.get("server_settings") or {})}
+    query = {name: str(options[name]) for name in _OF_LIBPQ if name in options}
+    if query:
+        place = taken.get("dsn") or "postgresql://"
+        mark = "&" if "?" in place else "?"
+        taken["dsn"] = f"{place}{mark}{urlencode(query, quote_via=quote)}"
+    return taken
+
+
+def offer(given: str, *, asynchronous: bool) -> None:
     """Make `postgresql://` and the drivers that are not installed lead to asyncpg.
 
-    Args:
-        asynchronous: Whether env.py needs an asynchronous driver. One that doesn't keeps the driver
-            that SQLAlchemy would take, where that is there.
-    """
-    taken = {name for name in _OTHERS if importlib.util.find_spec(name) is not None}
-    for name in (_ASYNCPG, *_OTHERS):
-        if name not in taken:
-            registry.impls[f"postgresql.{name}"] = _dialect
-    default = make_url("postgresql://").get_dialect().driver
-    if asynchronous or default not in taken:
-        registry.impls["postgresql"] = _dialect
-
-
-def _dialect() -> type[Dialect]:
-    return Dialect
-
-
-def url_for(url: str, configured: str) -> str:
-    """Give the URL for `sqlalchemy.url`, with the driver that the configuration names.
+    Any of them takes the options of the others.
 
     Args:
-        url: The database's.
-        configured: What alembic.ini has; empty or a template's placeholder names no driver.
+        given: The driver that env.py expects; empty for SQLAlchemy's choice.
+        asynchronous: Whether env.py makes an asynchronous engine of a synchronous one.
     """
-    try:
-        named = make_url(configured).drivername if configured else ""
-    except ArgumentError:
-        named = ""
-    base, _, name = named.partition("+")
-    return dsn.with_driver(url, name if base in {"postgresql", "postgres"} else "")
+    for name in drivers.DRIVERS:
+        registry.impls[f"postgresql.{name}"] = _loader(name)
+    default = _ASYNCPG if asynchronous else given or drivers.default_driver()
+    registry.impls["postgresql"] = _loader(default, _ASYNCPG)
+
+
+def _loader(name: str, asynchronous: str = "") -> Callable[[], type[Any]]:
+    def load() -> type[Any]:
+        ours = drivers.lenient(Dialect)
+        if name == _ASYNCPG or not drivers.installed(name):
+            return drivers.entry(ours, ours)
+        plain, own = drivers.dialects(name)
+        own = ours if asynchronous == _ASYNCPG or own is None else drivers.lenient(own)
+        return drivers.entry(drivers.lenient(plain), own)
+
+    return load
 
 
 class _Awaiting(greenlet):  # type: ignore[misc]  # it ships no types
