@@ -8,7 +8,7 @@ TESTS ?= tests
 WORKERS ?= 3
 
 .DEFAULT_GOAL := help
-.PHONY: help up preview revision inspect refresh down url psql test test-long soak durations image lint format diagram bench lock status
+.PHONY: help up preview revision inspect refresh down url psql test test-long soak examples durations image lint format diagram bench lock status
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
@@ -48,8 +48,12 @@ test-long: CHOSEN = long
 test test-long: test-tools
 	@$(PYTEST) -m "$(CHOSEN)" $(TESTS)
 
-soak: export HYPOTHESIS_PROFILE = soak
-soak: test-tools ## Look for counterexamples among many more examples; interrupted after an hour
+MINUTES ?= 30
+soak: test-tools ## Let random faults happen to runs, and compare: make soak MINUTES=30 SEED=7
+	@.venv/bin/python -m tests.faults --minutes $(MINUTES) $(if $(SEED),--seed $(SEED))
+
+examples: export HYPOTHESIS_PROFILE = soak
+examples: test-tools ## Look for counterexamples among many more examples; interrupted after an hour
 	@timeout --foreground --signal=INT --preserve-status 3600 $(PYTEST) -m hypothesis $(TESTS)
 
 .PHONY: test-tools

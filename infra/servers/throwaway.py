@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from infra.servers.local.account import Account
     from infra.servers.local.binaries import Binaries
 
-__all__ = ["Throwaway", "throwaway"]
+__all__ = ["Throwaway", "command_that_ends_with_us", "throwaway"]
 
 _LOG = "server.log"
 _TRIES = 5
@@ -163,11 +163,9 @@ def _launch(place: _Place, settings: tuple[str, ...]) -> subprocess.Popen[bytes]
     reach = (f"listen_addresses={HOST}", "unix_socket_directories=")
     chosen = [word for each in (*reach, *careless, *settings) for word in ("-c", each)]
     command = [place.programs.tool("postgres"), "-D", str(place.data), *chosen]
-    account = place.account
-    follow = [sys.executable, "-ISc", _FOLLOW, str(account.uid), str(account.gid)]
     with _log(place.data) as log:
         return subprocess.Popen(
-            [*follow, *command],
+            command_that_ends_with_us(place.account, command),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
@@ -176,6 +174,16 @@ def _launch(place: _Place, settings: tuple[str, ...]) -> subprocess.Popen[bytes]
             umask=0o077,
             pass_fds=(place.lock,),
         )
+
+
+def command_that_ends_with_us(account: Account, command: list[str]) -> list[str]:
+    """Give the command that runs `command` as an account, and ends with the thread that starts it.
+
+    Args:
+        account: Its user.
+        command: A program by its path, and its arguments.
+    """
+    return [sys.executable, "-ISc", _FOLLOW, str(account.uid), str(account.gid), *command]
 
 
 def _log(data: Path) -> IO[bytes]:

@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 
     from tests.conftest import PostgresServer
 
-__all__ = ["Database", "Node", "make_database"]
+__all__ = ["PROGRAM", "Database", "Node", "make_database"]
 
-_PROGRAM = """
+PROGRAM = """
 import subprocess
 import sys
 from pathlib import Path
@@ -40,6 +40,7 @@ chosen = settings.load()
 schema = Schema("schema", url=url, migrations=chosen.migrations, options=chosen.schema)
 pulumi.export("revision", schema.revision)
 """
+"""The schema node and nothing else, on the database of `node:url`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,7 +89,7 @@ class Node(Project):
 
     def __init__(self, folder: Path, *, url: str, migrations: Path) -> None:
         """Lay it out for the database at `url` and the files of `migrations`."""
-        super().__init__(folder, program=_PROGRAM, migrations=migrations)
+        super().__init__(folder, program=PROGRAM, migrations=migrations)
         self.url = url
         self.database = Database(url=url)
         self.configure_secret("node:url", url)

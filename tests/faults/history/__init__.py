@@ -1,0 +1,1 @@
+"""A history with every kind of revision: a plain Alembic directory."""
