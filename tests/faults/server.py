@@ -33,6 +33,7 @@ __all__ = ["MIGRATOR", "PASSWORD", "Disk", "Server", "standby"]
 PASSWORD = "faults-%-@-/"  # noqa: S105 - of a throwaway server; characters that URLs stumble on
 MIGRATOR = "migrator"
 
+_PREFIX = "groundwork-faults-"
 _DISK_BYTES = 400 << 20
 _START_SECONDS = 60
 _STOP_SECONDS = 60
@@ -112,8 +113,7 @@ class Server:
     @contextmanager
     def make(cls, settings: dict[str, str] | None = None) -> Iterator[Server]:
         """Make an empty one with the role `migrator`, and take it away."""
-        parent = Path(tempfile.mkdtemp(prefix="groundwork-faults-", dir=memory_folder()))
-        parent.chmod(0o755)
+        parent = _make_folder()
         disk = Disk(parent)
         server = cls(parent / "data", disk, settings)
         try:
@@ -227,6 +227,19 @@ class Server:
     def drop_database(self, name: str) -> None:
         """Drop a database with whoever is connected."""
         self.execute(f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+
+
+def _make_folder() -> Path:
+    """Make a folder for one server, and remove those of processes that were killed."""
+    place = Path(memory_folder() or tempfile.gettempdir())
+    for left in place.glob(f"{_PREFIX}*"):
+        pid = left.name.removeprefix(_PREFIX).partition("-")[0]
+        if not Path("/proc", pid).exists():
+            subprocess.run(["umount", "--lazy", str(left)], check=False, capture_output=True)
+            shutil.rmtree(left, ignore_errors=True)
+    made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))
+    made.chmod(0o755)
+    return made
 
 
 @contextmanager
