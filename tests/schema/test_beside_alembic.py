@@ -153,3 +153,29 @@ def test_what_can_be_rendered_is_rendered(beside: Beside) -> None:
     found = history.read(place.folder, place.invocation)
     rendered = [each.id for each in found.revisions if not each.upgrade.live]
     assert (len(rendered), len(found.revisions)) == beside.kind.rendered
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "ALTER TABLE boxes DROP COLUMN name; ALTER TABLE boxes ADD COLUMN name text",
+        "UPDATE boxes SET name = 'tall' WHERE name = 'large'",
+        "DELETE FROM boxes WHERE id = 1",
+        "SELECT nextval('boxes_id_seq')",
+        "CREATE INDEX ON boxes (name)",
+        "COMMENT ON COLUMN boxes.name IS 'x'",
+        "CREATE TYPE size AS ENUM ('small')",
+    ],
+)
+def test_a_difference_is_found(postgres_server: PostgresServer, change: str) -> None:
+    """The comparison notices columns in another order, rows, values, sequences and definitions."""
+    kind = Kind(
+        folder="",
+        prepare="CREATE TABLE boxes (id serial PRIMARY KEY, name text, size text);"
+        "INSERT INTO boxes (name) VALUES ('small'), ('large')",
+    )
+    with _database(postgres_server, kind) as url:
+        before = contents.read(url)
+        assert contents.differences(before, contents.read(url), Noise()) == []
+        contents.execute(url, change)
+        assert contents.differences(before, contents.read(url), Noise()) != []
