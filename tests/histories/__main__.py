@@ -28,6 +28,36 @@ if TYPE_CHECKING:
 
 SAME, DIFFERS, NOTHING = 0, 1, 2
 
+# What `alembic init` writes, as far as an env.py reads it.
+_INI = """\
+[alembic]
+script_location = {location}
+path_separator = newline
+
+[loggers]
+keys = root
+
+[handlers]
+keys = console
+
+[formatters]
+keys = generic
+
+[logger_root]
+level = WARNING
+handlers = console
+qualname =
+
+[handler_console]
+class = StreamHandler
+args = (sys.stderr,)
+level = NOTSET
+formatter = generic
+
+[formatter_generic]
+format = %(levelname)-5.5s [%(name)s] %(message)s
+"""
+
 
 def main() -> int:
     """Run what the command line asks for."""
@@ -130,7 +160,7 @@ def _folder(shipped: Shipped, home: Path) -> Path:
         return shipped.ini
     folder = home / "alembic"
     folder.mkdir()
-    text = f"[alembic]\nscript_location = {shipped.scripts}\npath_separator = newline\n"
+    text = _INI.format(location=str(shipped.scripts).replace("%", "%%"))
     (folder / "alembic.ini").write_text(text, encoding="utf-8")
     return folder
 
