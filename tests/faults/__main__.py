@@ -36,7 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with Stage.make(asked.migrations, options=options, superuser=asked.superuser) as stage:
             kinds = [KINDS[name] for name in asked.kind]
-            results = soak(stage, seed=seed, kinds=kinds, minutes=asked.minutes, trials=trials)
+            results = soak(
+                stage,
+                seed=seed,
+                kinds=kinds,
+                minutes=asked.minutes,
+                trials=trials,
+                verbose=asked.verbose,
+            )
     except (UncleanError, GroundworkError) as exc:
         print(f"error: {exc}", file=sys.stderr)
         return 1
@@ -66,6 +73,9 @@ def _read(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str
     parser.add_argument("--trials", type=int, default=0, help="how many; without either, one")
     parser.add_argument(
         "--kind", action="append", choices=KINDS, default=[], help="this fault alone; repeatable"
+    )
+    parser.add_argument(
+        "--verbose", action="store_true", help="show what the runs of each trial printed"
     )
     parser.add_argument("--list", action="store_true", help="list the kinds of faults")
     parser.add_argument(

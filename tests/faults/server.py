@@ -234,7 +234,7 @@ def _make_folder() -> Path:
     place = Path(memory_folder() or tempfile.gettempdir())
     for left in place.glob(f"{_PREFIX}*"):
         pid = left.name.removeprefix(_PREFIX).partition("-")[0]
-        if not Path("/proc", pid).exists():
+        if pid.isdecimal() and not Path("/proc", pid).exists():
             subprocess.run(["umount", "--lazy", str(left)], check=False, capture_output=True)
             shutil.rmtree(left, ignore_errors=True)
     made = Path(tempfile.mkdtemp(prefix=f"{_PREFIX}{os.getpid()}-", dir=place))

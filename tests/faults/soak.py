@@ -27,7 +27,13 @@ _REPEAT = "python -m tests.faults"
 
 
 def soak(
-    stage: Stage, *, seed: int, kinds: Sequence[Kind] = (), minutes: float, trials: int
+    stage: Stage,
+    *,
+    seed: int,
+    kinds: Sequence[Kind] = (),
+    minutes: float = 0.0,
+    trials: int = 0,
+    verbose: bool = False,
 ) -> list[Result]:
     """Run trials with growing seeds, and print each.
 
@@ -37,6 +43,7 @@ def soak(
         kinds: What is tried, in turn; by default each seed draws one.
         minutes: After how long none is begun any more; 0 for no limit.
         trials: After how many the same.
+        verbose: Whether what the runs printed is shown of each.
 
     Returns:
         What came of each.
@@ -47,13 +54,18 @@ def soak(
         number = len(results)
         kind = kinds[number % len(kinds)] if kinds else None
         results.append(run_trial(stage, seed + number, kind))
-        sys.stdout.write(line(results[-1]) + "\n")
+        sys.stdout.write(line(results[-1], verbose=verbose) + "\n")
         sys.stdout.flush()
     return results
 
 
-def line(result: Result) -> str:
-    """Say in a line what a trial was and what came of it; below it, what did not hold."""
+def line(result: Result, *, verbose: bool = False) -> str:
+    """Say in a line what a trial was and what came of it; below it, what did not hold.
+
+    Args:
+        result: Of the trial.
+        verbose: Whether what the runs printed stands below it in any case.
+    """
     if not result.struck:
         outcome = "over before the fault"
     elif result.status == 0:
@@ -65,7 +77,7 @@ def line(result: Result) -> str:
         f"seed {result.seed}: {result.kind.name}, {result.direction}, {result.moment}:"
         f" {outcome}, {runs}; free after {result.free:.1f} s; {result.seconds:.0f} s"
     )
-    if not result.problems:
+    if not result.problems and not verbose:
         return said
     more = len(result.problems) - _PROBLEMS
     problems = [f"    WRONG: {problem}" for problem in result.problems[:_PROBLEMS]]
