@@ -330,6 +330,7 @@ class _Run:
         if not self._session.lock.held and await self._settled(step, stamped=stamped):
             return
         await self._session.renew(self._kept)
+        self._session.forget_blocker()
         for tries in range(1, self._terms.tries + 1):
             if self._watch:
                 self._watch.attempt()
@@ -348,11 +349,21 @@ class _Run:
                 again = unsure or reason.sqlstate in failures.AGAIN
                 if not again or tries == self._terms.tries:
                     raise failures.failed(
-                        step, reason, kept=self._kept(), tries=tries, place=self._session.place
+                        step,
+                        reason,
+                        kept=self._kept(),
+                        tries=tries,
+                        place=self._session.place,
+                        blocker=self._session.blocker,
                     ).having(self._applied) from failure
-                await self._pause(tries, reason.text, told)
+                await self._pause(tries, self._why(reason), told)
             else:
                 return
+
+    def _why(self, reason: failures.Reason) -> str:
+        """Say why a step is tried again, and who was in its way."""
+        blocked = reason.sqlstate in failures.BLOCKED and self._session.blocker
+        return f"{reason.text.splitlines()[0]}, held by {blocked}" if blocked else reason.text
 
     async def _settled(self, step: Step, *, stamped: bool) -> bool:
         """After a connection was lost, see to it that there is one, and whether a step is there.

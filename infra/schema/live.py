@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ask", "count", "events_for", "read", "read_for", "read_on"]
 
 _NAME = "groundwork look"
+_SETTINGS = {**connecting.LOOKING, "idle_in_transaction_session_timeout": "10s"}
 _SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 _KEPT = "Nothing was changed."
@@ -208,7 +209,7 @@ async def _reading(url: str, seconds: float | None) -> AsyncIterator[Any]:
     place, limit = dsn.place(url), asyncio.timeout(seconds)
     try:
         async with limit:
-            connection = await connecting.connect(url, _NAME, seconds=_SECONDS)
+            connection = await connecting.connect(url, _NAME, settings=_SETTINGS, seconds=_SECONDS)
             try:
                 yield connection
             except Exception as exc:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -53,6 +54,8 @@ def main() -> int:
     task = json.loads(asked.readline())
     child.end_with(task["parent"])
     child.step_aside()
+    # Ctrl-C is for the caller. A handler, since an ignored signal would be inherited.
+    signal.signal(signal.SIGINT, lambda *_: None)
     project: _Project | None = None
     own, loads, dumps = os.getpid(), json.loads, json.dumps  # an application may replace them
     for line in asked:
@@ -272,6 +275,8 @@ def _lost(exc: BaseException, *, inside: bool) -> bool:
         elif isinstance(each, asyncpg.InterfaceError):
             if "clos" in str(each):
                 return True
+        elif isinstance(each, asyncpg.InternalClientError):
+            return True  # what tidies up meets a connection that is cut in the middle
         elif not inside and causes.of_exception(each, inside=False) == "network":
             return True
     return False

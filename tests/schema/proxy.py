@@ -21,6 +21,10 @@ class Proxy:
         watch: Given each piece that the server answers, says whether it gets lost, and the
             connection with it.
         refuse: Whether it hangs up on whoever comes.
+        swallow: Whether it drops what the client asks, and what the server answers, and keeps all
+            connections open.
+        lose: Given each piece that the server answers, says whether to drop it, and all that
+            follows it on this connection.
         cuts: How many connections it has cut.
     """
 
@@ -30,6 +34,8 @@ class Proxy:
         self.port = 0
         self.watch: Callable[[bytes], bool] = lambda _: False
         self.refuse = False
+        self.swallow = (False, False)
+        self.lose: Callable[[bytes], bool] = lambda _: False
         self.cuts = 0
         self._ready = threading.Event()
         self._loop = asyncio.new_event_loop()
@@ -61,12 +67,16 @@ class Proxy:
             answers.close()
             return
         server, questions = await asyncio.open_connection(*self.target)
-        asked = asyncio.create_task(_copy(client, questions))
+        asked = asyncio.create_task(self._copy(client, questions))
+        lost = False
         try:
             while data := await server.read(2**16):
                 if self.watch(data):
                     self.cuts += 1
                     break
+                lost = lost or self.lose(data)
+                if lost or self.swallow[1]:
+                    continue
                 answers.write(data)
                 await answers.drain()
         except (ConnectionError, asyncio.CancelledError):
@@ -76,12 +86,15 @@ class Proxy:
             for side in (answers, questions):
                 side.transport.abort()
 
-
-async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    try:
-        while data := await source.read(2**16):
-            sink.write(data)
-            await sink.drain()
-        sink.close()
-    except ConnectionError:
-        return
+    async def _copy(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+        try:
+            while data := await source.read(2**16):
+                if self.swallow[0]:
+                    continue
+                sink.write(data)
+                await sink.drain()
+            while self.swallow[0]:  # noqa: ASYNC110 - the end is swallowed too
+                await asyncio.sleep(0.1)
+            sink.close()
+        except ConnectionError:
+            return

@@ -119,7 +119,8 @@ def test_a_terminated_backend_is_come_back_from(place: Place) -> None:
 
 def test_a_lock_that_was_lost_is_taken_again_before_the_next_revision(place: Place) -> None:
     """Nobody else has moved the database meanwhile, or the run would stop."""
-    holder = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND "
+    holder = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE mode = 'ExclusiveLock' AND"
+    holder += " locktype = 'advisory' AND "
     holder += "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     lab = _lab(
         place,
@@ -491,7 +492,8 @@ def test_a_server_that_does_not_come_back_ends_the_run(place: Place, proxy: Prox
     commits = iter([False, True])
 
     def watch(data: bytes) -> bool:
-        proxy.refuse = b"COMMIT\0Z" in data and next(commits, False)
+        cut = b"COMMIT\0Z" in data and next(commits, False)
+        proxy.refuse = proxy.refuse or cut
         return proxy.refuse
 
     proxy.watch = watch

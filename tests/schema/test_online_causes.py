@@ -148,6 +148,7 @@ def test_a_lock_that_went_before_an_online_revision_is_taken_again(
 ) -> None:
     """The revision is not blamed, and runs in the same run."""
     holder = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = ''advisory'' AND "
+    holder += "mode = ''ExclusiveLock'' AND "
     holder += "database = (SELECT oid FROM pg_database WHERE datname = current_database())"
     project = bare(tmp_path)
     project.revision(

@@ -29,7 +29,7 @@ LOOKING = {**limits.SERVER, "idle_in_transaction_session_timeout": "60s"}
 APPLYING = {
     **limits.SERVER,
     # Everything is sent in one go, so that a transaction that waits for its client has lost it.
-    "idle_in_transaction_session_timeout": "60s",
+    "idle_in_transaction_session_timeout": "10s",
     # A revision that runs through env.py may take any time.
     "idle_session_timeout": "0",
 }

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AGAIN",
+    "BLOCKED",
     "NOTHING",
     "NO_REVISION",
     "Failure",
@@ -41,6 +42,9 @@ _UNAVAILABLE = frozenset({"0A000", "58P01", "58P02"})
 
 NOTHING = "Nothing was changed."
 """What a run kept that finished no revision, and wrote nothing else."""
+
+BLOCKED = frozenset({"55P03", "57014"})
+"""SQLSTATEs of a statement that has waited for too long: lock_timeout, statement_timeout."""
 
 NO_REVISION = "No revision was finished."
 
@@ -136,7 +140,9 @@ def read(exc: BaseException) -> Failure:
     )
 
 
-def failed(step: Step, reason: Reason, *, kept: str, tries: int, place: str) -> MigrationError:
+def failed(
+    step: Step, reason: Reason, *, kept: str, tries: int, place: str, blocker: str = ""
+) -> MigrationError:
     """Word that a revision failed for good.
 
     Args:
@@ -145,12 +151,14 @@ def failed(step: Step, reason: Reason, *, kept: str, tries: int, place: str) -> 
         kept: What the run had finished before.
         tries: How often it was tried.
         place: Where, HOST:PORT/DATABASE.
+        blocker: Who was in its way.
     """
     lines = [_heading(step, reason, place, f" after {tries} tries" if tries > 1 else "")]
     said = f"PostgreSQL said ({reason.sqlstate}): " if reason.sqlstate else ""
     lines.append(f"{said}{reason.text}")
     lines += [f"DETAIL: {reason.detail}"] if reason.detail else []
     lines += [f"HINT: {reason.hint}"] if reason.hint else []
+    lines += [f"It waited for {blocker}."] if blocker and reason.sqlstate in BLOCKED else []
     # A statement outside of a transaction may leave something, an INVALID index for example.
     commits = reason.committed or step.script.autocommit
     kept = NO_REVISION if commits and kept == NOTHING else kept

@@ -15,7 +15,7 @@ from alembic.util import CommandError, to_tuple
 from sqlalchemy import event
 
 from infra.schema.named_types import Memo
-from infra.schema.running import indexes
+from infra.schema.running import indexes, leftovers, limits
 from infra.schema.running.approval import OwnStatements, quietly
 from infra.schema.running.records import OURS, Records
 from infra.schema.running.type_memo import Types
@@ -37,8 +37,8 @@ __all__ = ["Guarded", "MovedVersionError", "Order", "WrongDatabaseError"]
 
 _SIGNATURE = inspect.signature(EnvironmentContext.configure)
 _DEFAULTS = {"lock_timeout": "5s", "statement_timeout": "1h"}
-# The server lets go soon when this process is killed.
-_WATCH = "SELECT set_config('client_connection_check_interval', '1s', false)"
+# The server lets go soon when this process is killed, or not reached any more.
+_WATCH = limits.setting(limits.SERVER)
 # True where the transaction has written something.
 _WRITES = "SELECT pg_catalog.pg_current_xact_id_if_assigned() IS NOT NULL"
 _READS = frozenset({"SELECT", "SHOW", "SET", "TABLE", "VALUES", "EXPLAIN"})
@@ -74,6 +74,7 @@ class Order:
         own: Timeouts that the revision declares, by name.
         run: Timeouts chosen for the whole run, by name; env.py's own go before them, and without
             them what the role or the URL says.
+        mark: SQL that marks the session as one of this run.
         question: SQL that is asked around each statement, for whoever looks on; "" for nobody.
         known: Statements of env.py itself that the plan shows.
         approved: Whether nothing may be sent or loaded that was not approved.
@@ -91,6 +92,7 @@ class Order:
     done: str
     own: Mapping[str, str]
     run: Mapping[str, str]
+    mark: str
     question: str = ""
     known: tuple[str, ...] = ()
     approved: bool = False
@@ -201,7 +203,9 @@ class Guarded(EnvironmentContext):
                 "env.py has connected to another database than this run works on, or the lock was"
                 " lost. If env.py takes its URL from a variable of its own, name it: url_variable."
             )
+        limits.keep_driver_alive(connection.connection.driver_connection)
         _scalar(connection, _WATCH)
+        _scalar(connection, self._order.mark)
         for name in _DEFAULTS:
             _scalar(connection, self._timeout(name))
         setting = _scalar(connection, "SELECT current_setting('lock_timeout')")
@@ -210,7 +214,7 @@ class Guarded(EnvironmentContext):
         self._patient = not self._order.own["lock_timeout"] and setting in given
         if not inside:
             connection.commit()
-        event.listen(connection, "before_cursor_execute", self._before)
+        event.listen(connection, "before_cursor_execute", self._before, retval=True)
         event.listen(connection, "after_cursor_execute", self._after)
         self.records.listen(connection)
         self.records.note_sent(connection, self.own.unshown)
@@ -246,7 +250,15 @@ class Guarded(EnvironmentContext):
             f" WHERE name = {literal(name)} AND source <> ALL ({array(before)})"
         )
 
-    def _before(self, connection: Connection, _cursor: object, statement: str, *_: object) -> None:
+    def _before(
+        self,
+        connection: Connection,
+        _cursor: object,
+        statement: str,
+        parameters: Any,
+        _context: object,
+        _many: bool,  # noqa: FBT001 - as SQLAlchemy calls it
+    ) -> tuple[str, Any]:
         """Refuse what would wait for the client; clear what a killed CONCURRENTLY left.
 
         A statement with CONCURRENTLY may wait longer than others.
@@ -255,16 +267,32 @@ class Guarded(EnvironmentContext):
         if wrong:
             raise CommandError(f"The revision sends {wrong}.")
         if self._busy or not indexes.concurrently(statement):
-            return
+            return statement, parameters
         self._busy = True
         try:
             build = indexes.build(statement)
             if build is not None:
                 self._clear(connection, build)
+            statement = self._make_good(connection, statement)
             if self._patient:
                 _scalar(connection, indexes.patience())
         finally:
             self._busy = False
+        return statement, parameters
+
+    def _make_good(self, connection: Connection, statement: str) -> str:
+        """Take away what a killed statement has left without a name; gives what is to run."""
+        detachment = leftovers.detachment(statement)
+        if detachment is not None:
+            (row,) = _waited(connection, detachment.state, "busy")
+            return detachment.finalize if row["state"] == "pending" else statement
+        rebuild = leftovers.rebuild(statement)
+        if rebuild is not None:
+            for sql in rebuild.prepare:
+                _execute(connection, sql)
+            for row in _waited(connection, rebuild.broken, "building"):
+                _execute(connection, f"DROP INDEX CONCURRENTLY IF EXISTS {row['name']}")
+        return statement
 
     def _note_commit(self, connection: Connection | None) -> None:
         """Note that a transaction of the revision is committed, if it has written anything."""
@@ -356,6 +384,18 @@ Guarded.create_module_class_proxy(vars(alembic.context), vars(alembic.context))
 
 def _as(role: str) -> str:
     return f"SELECT pg_catalog.set_config('role', {literal(role)}, false)"
+
+
+def _waited(connection: Connection, question: str, busy: str) -> list[Mapping[str, Any]]:
+    """Ask until no other session is at it."""
+    deadline = time.monotonic() + _BUILDING_SECONDS
+    while True:
+        rows: list[Mapping[str, Any]] = [*_execute(connection, question).mappings()]
+        if not any(row[busy] for row in rows):
+            return rows
+        if time.monotonic() > deadline:
+            raise CommandError("Another session has been at the same index or partition for long.")
+        time.sleep(_POLL)
 
 
 def _scalar(connection: Connection, sql: str) -> Any:

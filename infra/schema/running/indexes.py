@@ -22,8 +22,8 @@ _DROP = re.compile(
 )
 _CONCURRENTLY = re.compile(
     rf"{_SPACE}*(?:CREATE{_SPACE}+(?:UNIQUE{_SPACE}+)?INDEX|DROP{_SPACE}+INDEX"
-    rf"|REINDEX\b[^;]*?|ALTER{_SPACE}+TABLE\b[^;]*?\bDETACH{_SPACE}+PARTITION\b[^;]*?)"
-    rf"{_SPACE}+CONCURRENTLY\b",
+    rf"|REINDEX\b[^;]*?|REINDEX{_SPACE}*\([^)]*?|ALTER{_SPACE}+TABLE\b[^;]*?\bDETACH{_SPACE}+PARTITION\b[^;]*?)"
+    rf"(?:{_SPACE}+|(?<=[(,]))CONCURRENTLY\b",
     re.IGNORECASE | re.DOTALL,
 )
 

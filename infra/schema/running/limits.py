@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from infra.schema.statements.sql import literal
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["SERVER", "keep_alive", "setting"]
+__all__ = ["SERVER", "keep_alive", "keep_driver_alive", "setting"]
 
 SERVER = {
     # A statement that works for a client that is gone is ended.
@@ -57,3 +58,13 @@ def keep_alive(wire: Any) -> None:
         option = getattr(socket, name, None)  # as far as the system has it
         if option is not None:
             wire.setsockopt(socket.IPPROTO_TCP, option, value)
+
+
+def keep_driver_alive(connection: Any) -> None:
+    """Do the same for the connection of any driver, as far as it shows its socket."""
+    transport = getattr(connection, "_transport", None)
+    if transport is not None:  # asyncpg
+        keep_alive(transport.get_extra_info("socket"))
+    elif hasattr(connection, "fileno"):  # psycopg, psycopg2
+        with socket.socket(fileno=os.dup(connection.fileno())) as wire:
+            keep_alive(wire)

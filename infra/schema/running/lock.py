@@ -24,6 +24,9 @@ __all__ = ["Lock", "lock_key"]
 
 _POLL = 0.25
 _CLASS = 0x67726F75  # "grou": the first of the lock's two numbers
+_MARK_CLASS = _CLASS + 1  # of the lock that all sessions of a run share
+_IDLE = "8s"  # after which the server ends a lock's session that asks nothing any more
+_LEFT_SECONDS = 5.0
 _UNAVAILABLE = "55P03"
 
 _HELD = """
@@ -42,6 +45,12 @@ locktype = 'relation' AND granted AND mode = 'ShareUpdateExclusiveLock'
     AND relation = (SELECT c.oid FROM pg_catalog.pg_class c
                     JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
                     WHERE n.nspname = 'schema_ledger' AND c.relname = 'catalogs')
+"""
+# Another run's: its lock is gone, and with it what it was at.
+_END_LEFT = """
+SELECT count(pg_catalog.pg_terminate_backend(a.pid))
+FROM pg_catalog.pg_locks JOIN pg_catalog.pg_stat_activity a USING (pid)
+WHERE {marked} AND a.pid <> ALL ($1::int[]) AND a.usename = session_user
 """
 _BY = "SELECT pid FROM pg_catalog.pg_locks WHERE {held}"
 # A role that may become the owner of the schema or of the database may migrate, and so may who may
@@ -126,6 +135,8 @@ class Lock:
         self._numbers = lock_key(key)
         first, second = self._numbers
         self._advisory = _HELD.format(first=first, second=second)
+        self._marked = _HELD.format(first=_MARK_CLASS, second=second)
+        self._turn = asyncio.Lock()  # a connection answers one question at a time
         self._schema = schema
         self._taken = False
         self._passes = False
@@ -146,11 +157,49 @@ class Lock:
         held = _PASSED if self._passes else self._advisory
         return f"SELECT EXISTS ({_BY.format(held=held)} AND pid = {self.pid})"
 
+    @property
+    def mark(self) -> str:
+        """SQL that marks a session as one of this run: who holds the lock next may end it."""
+        second = self._numbers[1]
+        return f"SELECT pg_catalog.pg_try_advisory_lock_shared({_MARK_CLASS}, {second})"
+
+    async def end_left(self, own: list[int]) -> None:
+        """End what a former run has left at work, which has lost its lock.
+
+        Args:
+            own: The server processes of this run.
+        """
+        sql = _END_LEFT.format(marked=self._marked)
+        deadline = time.monotonic() + _LEFT_SECONDS
+        while (  # noqa: ASYNC110 - it happens in the server
+            await self._connection.fetchval(sql, own) and time.monotonic() < deadline
+        ):
+            await asyncio.sleep(_POLL)
+        await self._rest()
+
+    async def limit_idle(self) -> None:
+        """Let the server end this session where it is not asked anything for some seconds."""
+        name = "idle_in_transaction_session_timeout" if self._passes else "idle_session_timeout"
+        async with self._turn:
+            await self._connection.execute(f"SET {name} = '{_IDLE}'")
+
+    async def look(self, sql: str) -> list[Any]:
+        """Ask something of the run's sessions: `{marked}` in it selects their locks."""
+        async with self._turn:
+            rows = list(await self._connection.fetch(sql.format(marked=self._marked)))
+            await self._rest()
+            return rows
+
+    def abandon(self) -> None:
+        """Give the session up, without a word to a server that does not answer."""
+        self._connection.terminate()
+
     async def confirm(self) -> bool:
         """Ask the server, in the lock's own session, whether it is held."""
         try:
-            held = bool(await self._connection.fetchval(self.check))
-            await self._rest()
+            async with self._turn:
+                held = bool(await self._connection.fetchval(self.check))
+                await self._rest()
         except Exception as exc:
             if not failures.dropped(exc):
                 raise
@@ -205,9 +254,10 @@ class Lock:
         """
         if not self._passes:
             return
-        taken = await self._try_advisory()
-        holder = None if taken else await self._holder(self._advisory)
-        await self._rest()
+        async with self._turn:
+            taken = await self._try_advisory()
+            holder = None if taken else await self._holder(self._advisory)
+            await self._rest()
         if holder and holder.migrates:
             raise LockedError(
                 f"Another run works on {place}: {holder.said}. {kept()} Run again when it has"

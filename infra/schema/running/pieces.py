@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from infra.schema import ledger
-from infra.schema.running import indexes
+from infra.schema.running import indexes, leftovers
 from infra.schema.running.compose import Text, keep, transaction
 from infra.schema.running.failures import Failure, Reason
 from infra.schema.statements.sql import literal
@@ -135,6 +135,11 @@ class Pieces:
 
     async def _alone(self, number: int, statement: str, *, in_flight: bool) -> None:
         """Run one statement outside of transactions, with a note before and after."""
+        prepared = await self._make_good(statement, in_flight=in_flight)
+        if prepared is None:
+            await self._note(number)
+            return
+        statement = prepared
         state = await self._look(statement, in_flight=in_flight)
         if state != "built":
             if state == "free":  # or the failure that is to come would look like our own index
@@ -163,6 +168,42 @@ class Pieces:
         if row["ours"]:
             await self._patiently(None, f"DROP INDEX CONCURRENTLY IF EXISTS {row['name']}")
         return "free"
+
+    async def _make_good(self, statement: str, *, in_flight: bool) -> str | None:
+        """Take away what a killed statement has left that has no name of its own.
+
+        Returns:
+            The statement to run; None where the killed one had finished unnoticed.
+        """
+        detachment = leftovers.detachment(statement)
+        if detachment is not None:
+            (row,) = await self._waited(detachment.state, "busy", "has been detaching a partition")
+            if row["state"] == "pending":
+                return detachment.finalize
+            return None if in_flight and row["state"] == "gone" else statement
+        rebuild = leftovers.rebuild(statement)
+        if rebuild is None:
+            return statement
+        if rebuild.prepare:
+            await self._session.execute(*rebuild.prepare)
+        rows = await self._waited(rebuild.broken, "building", "has been building an index")
+        for row in rows:
+            await self._patiently(None, f"DROP INDEX CONCURRENTLY IF EXISTS {row['name']}")
+        if in_flight and rebuild.finished and await self._session.fetch(rebuild.finished):
+            return None
+        return statement
+
+    async def _waited(self, question: str, busy: str, what: str) -> list[dict[str, Any]]:
+        """Ask until no other session is at it."""
+        deadline = time.monotonic() + _BUILDING_SECONDS
+        while True:
+            rows = await self._session.rows(question)
+            if not any(row[busy] for row in rows):
+                return rows
+            if time.monotonic() > deadline:
+                text = f"another session {what} for a while"
+                raise Failure(Reason(text=text, sqlstate=_NOT_AVAILABLE))
+            await asyncio.sleep(_POLL)
 
     async def _settled(self, build: indexes.Build) -> dict[str, object] | None:
         """Read the state of an index, once nobody builds it any more."""

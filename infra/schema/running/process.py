@@ -58,6 +58,8 @@ class Online:
         self._errors: asyncio.ReadTransport | None = None
         self._asking = False
         self._status = 0
+        self._abandoned = False
+        session.abandoned = self._abandon
 
     async def run(self, step: Step) -> None:
         """Try a step once, through env.py.
@@ -70,7 +72,7 @@ class Online:
         answer = await self._ask(self._order(step))
         if self._watch:
             self._watch.ran(answer.get("sent", ()))
-        if not answer and await self._there(step):
+        if not answer and not self._abandoned and await self._there(step):
             return  # it went between the commit and the answer
         if "error" in answer or not answer:
             reason = Reason(**answer["error"]) if answer else await self._died(step)
@@ -78,6 +80,13 @@ class Online:
         if not await self._there(step):
             text = "env.py ran it, and did not commit it: nothing of it is there"
             raise Failure(Reason(text=text, cause="env.py", inside=False))
+
+    def _abandon(self) -> None:
+        """End the process while it waits for a server that does not answer."""
+        if self._asking and self._process is not None and self._process.returncode is None:
+            self._abandoned = True
+            with suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
 
     async def _there(self, step: Step) -> bool:
         """Say whether a step is in the version table, and this run's in the ledger."""
@@ -179,7 +188,7 @@ class Online:
         process = self._process
         if process is None or process.stdout is None:
             return {}
-        self._asking = True
+        self._asking, self._abandoned = True, False
         try:
             await self._write(order)
             line = await process.stdout.readline()
@@ -201,6 +210,8 @@ class Online:
         last = redacted(self._noise[-1].strip(), self._session.url) if self._noise else ""
         last = self._terms.invocation.redacted(last)
         text = f"Alembic's process ended without an answer ({how})" + (f": {last}" if last else "")
+        if self._abandoned:
+            return Reason(text="the server does not answer any more", lost=True)
         run = self._session.frame.run
         begun = await self._session.fetch(ledger.BEGUN, run.key, run.id, step.revision)
         killed = "Its process was ended from outside, for want of memory perhaps: run again."
@@ -221,6 +232,7 @@ class Online:
             "direction": step.direction,
             "before": step.before,
             "locked": self._session.lock.check,
+            "mark": self._session.lock.mark,
             "schema": frame.table.schema,
             "table": frame.table.table,
             "role": frame.role,

@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from infra.errors import GroundworkError
 from infra.schema import catalog, drift, ledger, unreached
@@ -23,19 +23,21 @@ from infra.schema.running.compose import (
     keep,
     timeouts,
 )
+from infra.schema.running.heartbeat import Heartbeat
 from infra.schema.running.lock import Lock
 from infra.schema.running.versions import VersionTable
 from infra.schema.statements.session import preparing
 from infra.schema.statements.sql import first_line, identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from infra.schema.model import Drift, History, Policy, Step
     from infra.schema.running.watch import Watch
 
 __all__ = ["Identity", "Session"]
 
+_T = TypeVar("_T")
 _PAUSE = 0.5  # seconds between two tries to come back
 _NOTHING = " Nothing was changed."  # true of a connection that did not come about, not of a run
 _LOCK_TIMEOUT = "5s"
@@ -75,6 +77,7 @@ class Session:
 
     Attributes:
         noted: What this run has written beside its revisions, in a sentence; else empty.
+        abandoned: Called when the server does not answer any more.
     """
 
     def __init__(
@@ -102,7 +105,11 @@ class Session:
         self._watch = watch
         self._before: Catalog | None = None
         self._drift: tuple[Drift, ...] = ()
+        self._marked = False
+        self._working: tuple[int, float] | None = None
+        self._heartbeat: Heartbeat | None = None
         self.noted = ""
+        self.abandoned: Callable[[], None] = lambda: None
 
     @property
     def frame(self) -> Frame:
@@ -149,10 +156,13 @@ class Session:
         self, *, seconds: float, kept: Callable[[], str], waiting: Callable[[str], None]
     ) -> None:
         if self._work is None or self._work.is_closed():
+            self._marked = False
             self._work = await connecting.connect(self.url, self.name, settings=connecting.APPLYING)
             self._work.add_log_listener(self._count)
             self._frame = await self._framed()
         if self._lock is None or not self._lock.held:
+            if self._heartbeat is not None:
+                await self._heartbeat.stop()
             if self._lock is not None:
                 await self._lock.close()
             holder = await connecting.connect(
@@ -166,6 +176,27 @@ class Session:
                 waiting=waiting,
                 ledger=self.ensure_ledger,
             )
+            await self._lock.end_left([self._work.pid])
+        if not self._marked:
+            await self._work.execute(self._lock.mark)
+            self._marked = True
+        await self._look_after(waiting)
+
+    async def _look_after(self, tell: Callable[[str], None]) -> None:
+        """Have the lock's session look whether the server answers, and who blocks."""
+        if self._heartbeat is not None and self._heartbeat.beats:
+            return
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
+        self._heartbeat = Heartbeat(
+            self.lock, working=lambda: self._working, silent=self._give_up, tell=tell
+        )
+        await self._heartbeat.start()
+
+    def _give_up(self) -> None:
+        """Let go of connections that the server does not answer on any more."""
+        self._work.terminate()
+        self.abandoned()
 
     async def holds(self) -> bool:
         """Ask the server whether this run has its lock; a connection that is gone has none."""
@@ -227,8 +258,28 @@ class Session:
                 return
             await asyncio.sleep(_PAUSE)
 
+    @property
+    def blocker(self) -> str:
+        """Who was last seen in the way of the statement at work, in words; empty for nobody."""
+        return self._heartbeat.blocker if self._heartbeat else ""
+
+    def forget_blocker(self) -> None:
+        """Begin a step that nobody has been in the way of yet."""
+        if self._heartbeat:
+            self._heartbeat.forget()
+
+    async def _answer(self, asking: Awaitable[_T]) -> _T:
+        """Wait for the server, and note since when."""
+        self._working = (self._work.pid, time.monotonic())
+        try:
+            return await asking
+        finally:
+            self._working = None
+
     async def close(self) -> None:
         """Let go of both."""
+        if self._heartbeat is not None:
+            await self._heartbeat.stop()
         if self._work is not None:
             await connecting.hang_up(self._work)
         if self._lock is not None:
@@ -244,7 +295,7 @@ class Session:
         if self._watch:
             await self._watch.sends(text)
         try:
-            await self._work.execute(text.sql)
+            await self._answer(self._work.execute(text.sql))
         except Exception as exc:
             failure = failures.read(exc)
             at = int(getattr(exc, "position", None) or 0)
@@ -263,7 +314,7 @@ class Session:
             Failure: The question was refused, or the connection lost.
         """
         try:
-            return await self._work.fetchval(sql, *values)
+            return await self._answer(self._work.fetchval(sql, *values))
         except Exception as exc:
             raise failures.read(exc) from exc
 
@@ -274,7 +325,7 @@ class Session:
             Failure: The question was refused, or the connection lost.
         """
         try:
-            return [dict(row) for row in await self._work.fetch(sql)]
+            return [dict(row) for row in await self._answer(self._work.fetch(sql))]
         except Exception as exc:
             raise failures.read(exc) from exc
 
