@@ -1,8 +1,8 @@
 """The process that drives Alembic to turn a directory into a history, without a database.
 
 Reads one JSON object from standard input: `folder`, `invocation` and `parent`, a process id. Writes
-one to standard output: `history`, and what it was made from in `files`, `listings` and `variables`;
-or `error`.
+one to standard output: `history`, and what it was made from in `files`, `listings`, `libraries` and
+`variables`; or `error`.
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ def _compile(folder: Path, invocation: Invocation) -> dict[str, Any]:
     history = _Compilation(config, scripts, files, invocation).history(root)
     read = sorted({*watch.project_files(), *(str(path) for path in place.files)})
     folders = _folders(scripts, root)
+    products = watch.products()
     covered = _loadable(history, folders, read, root)
-    covered = [path for path in covered if path not in watch.written - watch.files]
+    covered = [path for path in covered if path not in products]
     entries = (sources.entry(Path(path), root) for path in covered)
     sums = {name: found for name, found in entries if name}
     return {
@@ -109,7 +110,9 @@ def _compile(folder: Path, invocation: Invocation) -> dict[str, Any]:
             root=_seen_from(folder, root),
         ).dump(),
         "files": sorted({*read, *covered}),
-        "listings": sorted({*watch.project_listings(), *folders}),
+        "rewritten": sorted(watch.written),
+        "listings": watch.project_listings(folders),
+        "libraries": watch.library_files(),
         "variables": sorted(watch.variables - {invocation.variable, "DATABASE_URL"}),
     }
 

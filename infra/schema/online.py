@@ -27,7 +27,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from infra.schema import child, dsn
 from infra.schema.invocation import Invocation
-from infra.schema.rendering import directory, environment, revisions
+from infra.schema.rendering import directory, environment, revisions, sources
 from infra.schema.running import causes, differences, driver
 from infra.schema.running.approval import Files
 from infra.schema.running.guard import Guarded, MovedVersionError, Order, WrongDatabaseError
@@ -98,6 +98,7 @@ class _Project:
         self._place, self._invocation, self._url = place, invocation, url
         self._config = environment.enter(place, invocation, url=url)
         self._scripts = ScriptDirectory.from_config(self._config)
+        sources.claim(self._scripts.dir, *revisions.locations(self._scripts))
         self.guarded: Guarded | None = None
         self._files: Files | None = None
         if task["sources"] is not None:

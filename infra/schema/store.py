@@ -8,7 +8,9 @@ import os
 import secrets
 import sys
 import tempfile
+import time
 from contextlib import suppress
+from functools import cache as cache_result
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["recall", "remember"]
 
+_KEPT_DAYS = 60
 _TOOLS = ("alembic", "sqlalchemy", "pgvector")
 _MODULES = ("compiler.py", "graph.py", "invocation.py", "model.py", "named_types.py", "store.py")
 _OWN = (*_MODULES, "rendering/*.py", "statements/*.py")
@@ -56,17 +59,26 @@ def remember(
     Args:
         folder: What was compiled.
         invocation: How Alembic was called on it.
-        answer: The compiler's: `history`, `files`, `listings`, `variables`.
+        answer: The compiler's: `history`, `files`, `listings`, `libraries`, `variables`, and
+            in `rewritten` the files that it has written itself.
         since: When it began, in nanoseconds since the epoch: a file that was changed after that
             may or may not be what it read, so that nothing is kept.
     """
-    if any(_changed_at(path) >= since for path in (*answer["files"], *answer["listings"])):
+    whole = (path for path, suffixes in answer["listings"].items() if suffixes == [""])
+    # The folders of packages are left out: bytecode that is written into them changes their time.
+    installed = (path for path in answer["libraries"] if not Path(path).is_dir())
+    steady = {*answer["files"], *whole, *installed} - set(answer["rewritten"])
+    if any(_changed_at(path) >= since for path in steady):
         return
     salt = secrets.token_hex(16)
     entry = {
         "tools": _tools(),
         "files": {path: sources.file_stamp(path) for path in answer["files"]},
-        "listings": {path: sources.listing_stamp(path) for path in answer["listings"]},
+        "listings": {
+            path: [suffixes, sources.listing_stamp(path, suffixes)]
+            for path, suffixes in answer["listings"].items()
+        },
+        "libraries": {path: sources.library_stamp(path) for path in answer["libraries"]},
         "variables": answer["variables"],
         "salt": salt,
         "environment": sources.environment_stamp(answer["variables"], salt),
@@ -79,11 +91,16 @@ def remember(
 def _same(entry: Mapping[str, Any]) -> bool:
     return (
         entry["environment"] == sources.environment_stamp(entry["variables"], entry["salt"])
-        and all(sources.listing_stamp(path) == stamp for path, stamp in entry["listings"].items())
+        and all(
+            sources.listing_stamp(path, suffixes) == stamp
+            for path, (suffixes, stamp) in entry["listings"].items()
+        )
+        and all(sources.library_stamp(path) == stamp for path, stamp in entry["libraries"].items())
         and all(sources.file_stamp(path) == stamp for path, stamp in entry["files"].items())
     )
 
 
+@cache_result
 def _tools() -> list[str]:
     here = Path(__file__).parent
     own = sorted(str(path) for pattern in _OWN for path in here.glob(pattern))
@@ -106,7 +123,8 @@ def _path(folder: Path, invocation: Invocation) -> Path:
     # How long it may take is no part of what it is; the drivers that its URLs name are.
     asked = {**invocation.dump(), "seconds": None}
     named = [dsn.driver_of(os.environ.get(each)) for each in (invocation.variable, "DATABASE_URL")]
-    called = json.dumps([str(folder.absolute()), asked, named])
+    # Checkouts of different age each have their own.
+    called = json.dumps([str(folder.absolute()), asked, named, _tools()])
     key = hashlib.sha256(called.encode(errors="surrogateescape"))
     return cache.folder("histories") / f"{key.hexdigest()[:32]}.json"
 
@@ -119,6 +137,16 @@ def _write(path: Path, text: str) -> None:
         with os.fdopen(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
         Path(name).replace(path)
+        _drop_unused(path.parent)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+
+
+def _drop_unused(folder: Path) -> None:
+    """Remove what was last written long ago: folders go, and this project gets newer."""
+    oldest = time.time() - _KEPT_DAYS * 86_400
+    for path in folder.glob("*.json"):
+        with suppress(OSError):
+            if path.stat().st_mtime < oldest:
+                path.unlink()

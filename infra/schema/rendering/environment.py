@@ -47,6 +47,7 @@ def enter(place: Directory, invocation: Invocation, *, url: str, offline: bool =
         HistoryError: The configuration has no database of the name that was given.
     """
     _leave_own_package()
+    sources.claim(place.root)
     sources.ignore_bytecode(str(place.root))
     os.chdir(place.root)
     if str(place.root) not in sys.path:

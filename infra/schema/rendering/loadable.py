@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import os
 import sys
-from importlib.machinery import PathFinder
+from contextlib import suppress
+from importlib.machinery import BuiltinImporter, FrozenImporter, PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from importlib.machinery import ModuleSpec
 
 __all__ = ["folders_below", "loadable"]
+
+_USUAL_FINDERS: tuple[object, ...] = (BuiltinImporter, FrozenImporter, PathFinder)
 
 
 def loadable(
@@ -79,19 +82,29 @@ def _files(names: list[str], places: Iterable[str], root: str) -> Iterator[str]:
     if names[0] in sys.stdlib_module_names:
         return
     search: list[str] | None = list(places)
+    above = ""
     for name in names:
-        spec = _spec(name, search)
+        spec = _spec(name, search, f"{above}{name}")
         if spec is None:
             return
         if spec.origin and is_project(spec.origin, root):
             yield spec.origin
-        search = list(spec.submodule_search_locations or ())
+        search, above = list(spec.submodule_search_locations or ()), f"{above}{name}."
         if not search:
             return
 
 
-def _spec(name: str, search: list[str] | None) -> ModuleSpec | None:
-    try:
-        return PathFinder.find_spec(name, search)
-    except (ImportError, ValueError, AttributeError):
-        return None
+def _spec(name: str, search: list[str] | None, full: str) -> ModuleSpec | None:
+    """Find a module in folders, or by the finder that an editable install has brought."""
+    with suppress(ImportError, ValueError, AttributeError):
+        found = PathFinder.find_spec(name, search)
+        if found is not None:
+            return found
+    for finder in sys.meta_path:
+        if finder in _USUAL_FINDERS or not hasattr(finder, "find_spec"):
+            continue
+        with suppress(Exception):
+            found = finder.find_spec(full, None)
+            if found is not None:
+                return found
+    return None

@@ -14,7 +14,7 @@ from alembic.util import CommandError
 
 from infra.schema import child
 from infra.schema.errors import HistoryError
-from infra.schema.rendering import ordering
+from infra.schema.rendering import ordering, sources
 from infra.schema.rendering.recorder import worded
 
 if TYPE_CHECKING:
@@ -78,6 +78,7 @@ def read(scripts: ScriptDirectory) -> list[Script]:
         HistoryError: As `load`.
     """
     vars(scripts).pop("_version_locations", None)  # kept from the first time that it was asked for
+    sources.claim(scripts.dir, *locations(scripts))
     loaded = [script for path in _files(scripts) if (script := _script(scripts, path))]
     _check(loaded)
     scripts.revision_map = RevisionMap(lambda: iter(loaded))

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import site
+import subprocess
 import sys
 import sysconfig
 from functools import cache
@@ -21,11 +23,13 @@ __all__ = [
     "Watch",
     "absolute",
     "checksum",
+    "claim",
     "entry",
     "environment_stamp",
     "file_stamp",
     "ignore_bytecode",
     "is_project",
+    "library_stamp",
     "listing_stamp",
     "name_below",
     "read_elsewhere",
@@ -41,7 +45,16 @@ _LIBRARIES = tuple(
         str(Path(__file__).parents[2]),
     }
 )
-_SYSTEM = ("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/usr/", "/var/lib/")
+_SYSTEM = (
+    *("/dev/", "/etc/", "/lib/", "/lib64/", "/proc/", "/run/", "/sys/", "/var/lib/"),
+    *(f"/usr/{name}/" for name in ("bin", "include", "lib", "lib64", "libexec", "sbin", "share")),
+    *(f"/usr/local/{name}/" for name in ("bin", "include", "lib", "lib64", "sbin", "share")),
+)
+_MAPPINGS = {"os", "_collections_abc", "collections.abc"}
+_claimed: list[Path] = []
+_STARTERS = {subprocess.__file__, shutil.__file__, os.__file__}
+_CHANGES = {"os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.link", "os.symlink"}
+_CHANGES |= {"tempfile.mkstemp", "tempfile.mkdtemp"}
 _WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
 
 
@@ -54,9 +67,44 @@ def is_project(path: str, root: str) -> bool:
         root: The project's folder, absolute.
     """
     real = Path(path).resolve()
+    for folder in _claimed:
+        if real.is_relative_to(folder):
+            return not _PACKAGES.intersection(real.relative_to(folder).parts)
     if str(real).startswith(_LIBRARIES) or _PACKAGES.intersection(real.parts):
         return False
     return real.is_relative_to(Path(root).resolve()) or not str(real).startswith(_SYSTEM)
+
+
+def claim(*folders: str | Path) -> None:
+    """Take folders of a history for the project's, although they lie among installed packages.
+
+    With the package around them: its models are the history's as well.
+    """
+    for folder in folders:
+        real = Path(folder).resolve()
+        if str(real).startswith(_LIBRARIES) or _PACKAGES.intersection(real.parts):
+            _claimed.append(_package(real))
+            is_project.cache_clear()
+
+
+def _package(folder: Path) -> Path:
+    """Give the outermost package around a folder of an environment; itself where there is none."""
+    outer = [
+        each for each in (folder, *folder.parents) if not _PACKAGES.isdisjoint(each.parts[:-1])
+    ]
+    return next((each for each in reversed(outer) if (each / "__init__.py").is_file()), folder)
+
+
+def library_stamp(path: str) -> str:
+    """Give size and time of an installed file, or names in its folder; empty where there is none.
+
+    There are many, which installers alone write: their content is not read.
+    """
+    try:
+        found = Path(path).stat()
+    except OSError:
+        return ""
+    return listing_stamp(path) if Path(path).is_dir() else f"{found.st_size} {found.st_mtime_ns}"
 
 
 def ignore_bytecode(root: str) -> None:
@@ -131,10 +179,15 @@ def file_stamp(path: str) -> str:
         return ""
 
 
-def listing_stamp(path: str) -> str:
-    """Give a digest of the names in a folder; empty where there is none."""
+def listing_stamp(path: str, suffixes: Iterable[str] = ("",)) -> str:
+    """Give a digest of the names in a folder that end in some way; empty where there is none."""
+    ends = tuple(suffixes)
     try:
-        names = sorted(entry.name for entry in Path(path).iterdir() if visible(entry.name))
+        names = sorted(
+            entry.name
+            for entry in Path(path).iterdir()
+            if visible(entry.name) and entry.name.endswith(ends)
+        )
     except OSError:
         return ""
     return hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()
@@ -157,6 +210,7 @@ class Watch:
         listings: Every folder of the project whose names were asked for, imports apart.
         variables: Every environment variable that was asked for by its name.
         written: Every file that was opened to be written: a log, for example.
+        changed: Every folder in which something was made or removed.
     """
 
     def __init__(self, root: str) -> None:
@@ -165,6 +219,7 @@ class Watch:
         self.listings: set[str] = set()
         self.variables: set[str] = set()
         self.written: set[str] = set()
+        self.changed: set[str] = set()
         self._root = root
         self._readers: set[CodeType | None] = set()
         self._busy = False
@@ -178,7 +233,10 @@ class Watch:
         def noted_read(environ: Any, key: str | bytes) -> Any:
             # Who goes through all of them depends on none in particular. `os.environb` is of the
             # same class: Python looks there for PATH where a program is run by its bare name.
-            if _asker(sys._getframe(1)) not in self._readers:  # noqa: SLF001 - the only way to know who asks
+            # That tells where a program is, and differs between a terminal and an engine.
+            asker = _asker(sys._getframe(1))  # noqa: SLF001 - the only way to know who asks
+            starts = asker is not None and asker.co_filename in _STARTERS
+            if asker not in self._readers and not (starts and os.fsdecode(key) == "PATH"):
                 self.variables.add(os.fsdecode(key))
             return read(environ, key)
 
@@ -192,14 +250,53 @@ class Watch:
         """List the files, sorted; modules of which only the bytecode was read are among them."""
         loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
         paths = {_source(path) for path in self.files | {path for path in loaded if path}}
-        return sorted(path for path in paths if is_project(path, self._root))
+        return sorted(path for path in paths - self.products() if is_project(path, self._root))
 
-    def project_listings(self) -> list[str]:
-        """List the folders, sorted."""
-        return sorted(path for path in self.listings if is_project(path, self._root))
+    def library_files(self) -> list[str]:
+        """List what was read of installed packages, and the folders that they are in, sorted."""
+        loaded = {getattr(module, "__file__", None) for module in list(sys.modules.values())}
+        paths = {_source(path) for path in self.files | {path for path in loaded if path}}
+        found = {
+            path
+            for path in paths
+            if not _PACKAGES.isdisjoint(Path(path).parts) and not is_project(path, self._root)
+        }
+        found |= {path for path in sys.path if Path(path).name in _PACKAGES}
+        return sorted(found)
+
+    def project_listings(self, more: Iterable[str]) -> dict[str, list[str]]:
+        """Give the folders, with what names in them end with to count: "" for any.
+
+        A folder that this process has changed itself is none of its sources, but for the files in
+        it that are like those which were read.
+
+        Args:
+            more: Folders whose modules count in any case.
+        """
+        asked = {path for path in self.listings if is_project(path, self._root)}
+        found = {path: [""] for path in sorted({*asked, *more} - self.changed)}
+        read = self.project_files()
+        for path in sorted({*asked, *more} & self.changed):
+            suffixes = {Path(file).suffix for file in read if os.path.dirname(file) == path}  # noqa: PTH120 - of some thousand
+            suffixes |= {".py"} if path in more else set()
+            if suffixes:
+                found[path] = sorted(suffixes)
+        return found
+
+    def products(self) -> set[str]:
+        """Give files that were written: in the project, those that nothing had read before."""
+        root = Path(self._root)
+        return {
+            path
+            for path in self.written
+            if path not in self.files or not Path(path).is_relative_to(root)
+        }
 
     def _heard(self, event: str, arguments: tuple[Any, ...]) -> None:
         if self._busy:
+            return
+        if event in _CHANGES:
+            self._note_change(arguments)
             return
         if event not in {"open", "os.listdir", "os.scandir"}:
             self.files.update(read_elsewhere(event, arguments))
@@ -215,10 +312,17 @@ class Watch:
                     self.listings.add(path)
             elif _writes(arguments[1], arguments[2]):
                 self.written.add(path)
-            else:
+                if not os.path.exists(path):  # noqa: PTH110 - no error for a name that is too long
+                    self.changed.add(str(Path(path).parent))
+            elif path not in self.written:
                 self.files.add(path)
         finally:
             self._busy = False
+
+    def _note_change(self, arguments: tuple[Any, ...]) -> None:
+        named = [each for each in arguments[:2] if isinstance(each, str | bytes | os.PathLike)]
+        for path in filter(None, map(absolute, named)):
+            self.changed.add(str(Path(path).parent))
 
 
 def read_elsewhere(event: str, arguments: tuple[Any, ...]) -> list[str]:
@@ -260,6 +364,6 @@ def _source(path: str) -> str:
 
 def _asker(frame: FrameType | None) -> CodeType | None:
     """Find the code that asks the environment, behind the methods of mappings."""
-    while frame is not None and frame.f_globals.get("__name__") in {"os", "_collections_abc"}:
+    while frame is not None and frame.f_globals.get("__name__") in _MAPPINGS:
         frame = frame.f_back
     return frame.f_code if frame is not None else None
