@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
     from alembic.operations.ops import OpContainer
 
-__all__ = ["Block", "Change", "Script", "leaves", "literal"]
+__all__ = ["Block", "Change", "Script", "escaped", "leaves", "literal"]
 
 _WIDTH = 80  # of a piece of a long statement, before its indentation and quotes
 # `op.execute` takes ":name" for a parameter; "::" and "a:b" it leaves alone.
@@ -98,11 +98,16 @@ def leaves(container: OpContainer) -> Iterator[MigrateOperation]:
 
 def literal(statement: str) -> str:
     """Return `statement` as Python that `op.execute` understands, in lines of a bearable width."""
-    escaped = _PARAMETER.sub(r"\\:", statement)
-    if "\n" not in escaped and len(escaped) <= _WIDTH:
-        return repr(escaped)
-    pieces = [piece for line in escaped.splitlines(keepends=True) for piece in _pieces(line)]
+    text = escaped(statement)
+    if "\n" not in text and len(text) <= _WIDTH:
+        return repr(text)
+    pieces = [piece for line in text.splitlines(keepends=True) for piece in _pieces(line)]
     return "\n" + "".join(f"    {piece!r}\n" for piece in pieces)
+
+
+def escaped(statement: str) -> str:
+    """Return what `sa.text` takes for `statement`, whose colons are none of its parameters."""
+    return _PARAMETER.sub(r"\\:", statement)
 
 
 def _pieces(line: str) -> list[str]:

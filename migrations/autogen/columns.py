@@ -85,7 +85,8 @@ def _compare_default(
         return PriorityDispatchResult.STOP
     if before is not None and after is not None:
         dialect = context.migration_context.dialect
-        type_ = dialect.type_compiler_instance.process(found.type)
+        # A cast takes no collation, and a default has none.
+        type_ = dialect.type_compiler_instance.process(found.type).partition(" COLLATE ")[0]
         place = dialect.identifier_preparer.format_table(wanted.table)
         pair = (f"CAST({before} AS {type_})", f"CAST({after} AS {type_})")
         if same(connection_of(context), [pair], table=place) != [False]:

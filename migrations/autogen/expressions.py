@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DefaultClause, text
+from sqlalchemy import DefaultClause, TextClause
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
@@ -17,18 +18,20 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.sql.elements import ClauseElement
 
-__all__ = ["compiled", "connection_of", "default_text", "quoted_literal", "same"]
+__all__ = ["DIALECT", "compiled", "connection_of", "default_text", "quoted_literal", "same"]
 
+# PostgreSQL keeps no such default.
+_NULL = re.compile(r"[\s(]*NULL[\s)]*(::[\w\s.\"\[\]()]+)?", re.IGNORECASE)
 _INSUFFICIENT_PRIVILEGE = "42501"
 _LOG = logging.getLogger("alembic.autogenerate.expressions")
 # Not the connection's: a driver that takes % for a parameter would double it.
-_DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # so in SQLAlchemy
+DIALECT = postgresql.dialect(paramstyle="named")  # type: ignore[no-untyped-call]  # so in SQLAlchemy
 
 
 def compiled(element: ClauseElement) -> str:
     """Return the text of an expression of a model, with its values in it."""
     options = {"literal_binds": True, "include_table": False}
-    return str(element.compile(dialect=_DIALECT, compile_kwargs=options))
+    return str(element.compile(dialect=DIALECT, compile_kwargs=options))
 
 
 def default_text(default: object) -> str | None:
@@ -36,7 +39,11 @@ def default_text(default: object) -> str | None:
     if not isinstance(default, DefaultClause):
         return None
     value = default.arg
-    return quoted_literal(value) if isinstance(value, str) else compiled(value)
+    if isinstance(value, str):
+        return quoted_literal(value)
+    # In a reflected text, ":b" is part of a literal, and no parameter.
+    found = value.text if default.reflected and isinstance(value, TextClause) else compiled(value)
+    return None if _NULL.fullmatch(found) else found
 
 
 def connection_of(context: AutogenContext) -> Connection:
@@ -75,7 +82,10 @@ def same(
     query = f"EXPLAIN (VERBOSE, COSTS OFF, FORMAT JSON) SELECT {outputs} FROM ONLY {table}"  # noqa: S608 - of models and of the catalog, which are trusted alike
     try:
         with connection.begin_nested():
-            plan = connection.execute(text(query.replace(":", r"\:"))).scalar_one()
+            # As it stands: colons, percent signs and backslashes are its own.
+            plan = connection.exec_driver_sql(
+                query, execution_options={"no_parameters": True}
+            ).scalar_one()
     except DBAPIError as exc:
         if len(pairs) > 1:
             return [same(connection, [pair], table=table)[0] for pair in pairs]

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import re
 from typing import TYPE_CHECKING, Any
 
+from alembic.ddl._autogen import ComparisonResult
 from alembic.operations.ops import CreateIndexOp, DropIndexOp
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import Index, text
+from sqlalchemy import Column, Index, text
 
+from autogen.definitions import same_indexes
 from autogen.expressions import compiled, connection_of, same
 
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["setup"]
 
 _LOG = logging.getLogger("alembic.autogenerate.indexes")
+_CLASS = re.compile(r"\s((?:\w+\.)?\w+_ops)(?:\s+(?:ASC|DESC|NULLS|FIRST|LAST))*$", re.IGNORECASE)
 # Of each index of a table that no constraint made: the access method, its parameters, the
 # operator class of each key, the columns it carries along, its condition.
 _DETAILS = """
@@ -42,10 +46,52 @@ WHERE i.indrelid = to_regclass(:table)
 
 
 def setup(plugin: Plugin) -> None:
-    """Register with Alembic, after its own comparison."""
+    """Register with Alembic, before and after its own comparison."""
+    plugin.add_autogenerate_comparator(
+        _ask, "table", "index_definitions", priority=DispatchPriority.FIRST
+    )
     plugin.add_autogenerate_comparator(
         _compare, "table", "index_details", priority=DispatchPriority.LAST
     )
+
+
+def _ask(
+    context: AutogenContext,
+    _modify: ModifyTableOps,
+    _schema: str | None,
+    _name: str,
+    found: Table | None,
+    wanted: Table | None,
+) -> PriorityDispatchResult:
+    """Let PostgreSQL's own words decide where Alembic would compare those of people."""
+    impl = context.migration_context.impl
+    theirs = type(impl).compare_indexes
+    asked: Mapping[str, bool] = {}
+    if found is not None and wanted is not None:
+        there = {str(index.name) for index in found.indexes}
+        unsure = [
+            index
+            for index in sorted(wanted.indexes, key=lambda index: str(index.name))
+            if str(index.name) in there and not _is_plain(index)
+        ]
+        place = context.migration_context.dialect.identifier_preparer.format_table(wanted)
+        asked = same_indexes(connection_of(context), unsure, table=place)
+
+    def compare_indexes(new: Index, old: Index) -> ComparisonResult:
+        if str(new.name) not in asked:
+            return theirs(impl, new, old)
+        if asked[str(new.name)]:
+            return ComparisonResult.Equal()
+        return ComparisonResult.Different("its definition")
+
+    vars(impl).update(compare_indexes=compare_indexes, asked_indexes=asked)
+    return PriorityDispatchResult.CONTINUE
+
+
+def _is_plain(index: Index) -> bool:
+    """Tell whether an index is of columns alone, whose names leave nothing open."""
+    where = index.dialect_options["postgresql"]["where"]
+    return where is None and all(isinstance(each, Column) for each in index.expressions)
 
 
 def _compare(
@@ -63,6 +109,7 @@ def _compare(
     details = {row.name: row for row in connection.execute(text(_DETAILS), {"table": place})}
     decided = {op.index_name for op in modify.ops if isinstance(op, CreateIndexOp | DropIndexOp)}
     old = {str(index.name): index for index in found.indexes}
+    decided |= {*vars(context.migration_context.impl).get("asked_indexes", ())}
     for index in sorted(wanted.indexes, key=lambda index: str(index.name)):
         key = str(index.name)
         row = details.get(key)
@@ -95,12 +142,20 @@ def _difference(connection: Connection, index: Index, row: Row[Any], *, table: s
     return "condition" if answers == [False] else ""
 
 
+def _class_in(expression: Any) -> str | None:
+    """Give the operator class that a text of a model ends with."""
+    if isinstance(expression, Column):
+        return None
+    named = _CLASS.search(compiled(expression))
+    return named[1] if named else None
+
+
 def _same_classes(index: Index, wanted: Mapping[str, str], row: Row[Any]) -> bool:
     for expression, name, is_default in zip(
         index.expressions, row.classes, row.defaults, strict=False
     ):
         key = getattr(expression, "key", None) or getattr(expression, "name", None)
-        chosen = wanted.get(str(key))
+        chosen = wanted.get(str(key)) or _class_in(expression)
         # An operator class in a schema of its own is found by search_path, like the type.
         if (chosen is None and not is_default) or (chosen and chosen.split(".")[-1] != name):
             return False

@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from pgvector.sqlalchemy import BIT, HALFVEC, SPARSEVEC, Vector
-from sqlalchemy import Enum
+from sqlalchemy import DefaultClause, Enum, TextClause
+
+from autogen.change import escaped
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
@@ -16,12 +18,27 @@ __all__ = ["render_item"]
 _VECTORS = {Vector: "Vector", HALFVEC: "HALFVEC", SPARSEVEC: "SPARSEVEC", BIT: "BIT"}
 
 
+def _default(item: Any) -> str | Literal[False]:
+    r"""Write a default as the model has it.
+
+    Alembic takes the backslash of "\:name" away, and a quote at either end of a text.
+    """
+    value = item.arg if isinstance(item, DefaultClause) else None
+    if isinstance(value, str):
+        return repr(value)
+    if not isinstance(value, TextClause):
+        return False
+    return f"sa.text({(escaped(value.text) if item.reflected else value.text)!r})"
+
+
 def render_item(kind: str, item: Any, autogen: AutogenContext) -> str | Literal[False]:
-    """Write pgvector's types the way they are imported, and enums by name; leave the rest.
+    """Write pgvector's types as they are imported, enums by name, texts of defaults; no others.
 
     An enum by name alone is not made along with a table, unseen and never dropped, and a later
     change of its values doesn't make this revision untrue.
     """
+    if kind == "server_default":
+        return _default(item)
     if kind != "type":
         return False
     if type(item) in _VECTORS:

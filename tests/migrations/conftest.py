@@ -11,13 +11,14 @@ import pytest
 
 from .people import people, people_template, refusing
 from .place import MIGRATIONS, Place, quoted
+from .workshop import workshop
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from tests.conftest import PostgresServer
 
-__all__ = ["people", "people_template", "refusing"]  # fixtures
+__all__ = ["people", "people_template", "refusing", "workshop"]  # fixtures
 
 # Where Alembic puts it too (prepend_sys_path): the modules beside env.py are in no package.
 sys.path.append(str(MIGRATIONS))
