@@ -30,6 +30,7 @@ from infra.schema.rendering import (
     drivers,
     effects,
     environment,
+    online_half,
     ordering,
     revisions,
     sources,
@@ -199,20 +200,27 @@ class _Compilation:
         effects.discard_scripts(str(Path(self._scripts.dir, "env.py")))
         offline = self._invocation.redacted(self._run_environment())
         self._load()
+        online = self._try_online()
+        offline = offline or self._invocation.redacted(self._difference(online))
         self._note_reasons(offline)
         knowledge = locks.Knowledge()
+        versions: Offline | online_half.Online = self._environment
+        prologue = tuple(self._recorder.prologue)
+        if offline:
+            versions = online if online.version_table else versions
+            prologue = online_half.preparing(online.before)
         return History(
             revisions=tuple(self._revision(file, offline, knowledge) for file in self._files),
             heads=tuple(sorted(self._scripts.get_heads())),
             digest="",
-            version_table=self._environment.version_table,
-            version_schema=self._environment.version_schema,
-            prologue=() if offline else tuple(self._recorder.prologue),
+            version_table=versions.version_table,
+            version_schema=versions.version_schema,
+            version_columns=versions.version_columns,
+            version_width=versions.version_width,
+            prologue=prologue,
             epilogue=() if offline else tuple(self._recorder.epilogue),
             offline=offline,
-            models=self._environment.models,
-            version_columns=self._environment.version_columns,
-            version_width=self._environment.version_width,
+            models={**online.models, **self._environment.models},
             types=self._types,
         )
 
@@ -321,6 +329,30 @@ class _Compilation:
             ignores=revisions.ignores(file),
             path=Path(os.path.relpath(file.path, self._root)).as_posix(),
         )
+
+    def _try_online(self) -> online_half.Online:
+        """Run env.py once more, as for a database that answers nothing."""
+        child.at("env.py, its online half")
+        return online_half.attempt(self._config, self._scripts, self._recorder.attempt)
+
+    def _difference(self, online: online_half.Online) -> str:
+        """Say why rendered SQL would not do what env.py does with a database."""
+        recorder, environment = self._recorder, self._environment
+        source = Path(self._scripts.dir, "env.py").read_text("utf-8", "replace")
+        found = online.difference(recorder.prologue, recorder.epilogue, source)
+        both = (environment.version_table, environment.version_schema)
+        if (
+            not found
+            and online.version_table
+            and both
+            != (
+                online.version_table,
+                online.version_schema,
+            )
+        ):
+            where = ".".join(filter(None, (online.version_schema, online.version_table)))
+            return f"its online half alone keeps the versions in {where}"
+        return found
 
     def _note_reasons(self, offline: str) -> None:
         """Find out what runs through env.py, and what each revision does with types."""

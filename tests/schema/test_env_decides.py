@@ -1,4 +1,4 @@
-"""What env.py decides counts: where revisions are, and how its version table looks."""
+"""What env.py decides counts: where revisions are, its version table, its online half alone."""
 
 from __future__ import annotations
 
@@ -143,3 +143,159 @@ def test_an_id_that_the_table_could_not_hold_is_refused_before_it_is_made(
 
     assert "would hold 32" in str(raised.value)
     assert "version_table_impl" in str(raised.value)
+
+
+_CONFIGURE = "    context.configure(connection=connection"
+_CONNECT = "    async with engine.connect()"
+_ENGINE = 'create_async_engine(os.environ["DATABASE_URL"])'
+_TABLE = "op.create_table('t', sa.Column('id', sa.Integer))"
+_LISTEN = """\
+    from sqlalchemy import event
+
+    @event.listens_for(engine.sync_engine, {event!r}{more})
+    def listened({arguments}):
+        {body}
+
+"""
+
+
+def _listening(event: str, arguments: str, body: str, more: str = "") -> str:
+    return _LISTEN.format(event=event, arguments=arguments, body=body, more=more) + _CONNECT
+
+
+_AFTER = """\
+        context.run_migrations()
+        connection.exec_driver_sql('CREATE TABLE acme.after (at int)')
+
+
+async"""
+_ANSWERED = """\
+    asked = "SELECT nspname FROM pg_namespace WHERE nspname = 'acme'"
+    (name,) = connection.exec_driver_sql(asked).one()
+    connection.exec_driver_sql(f'SET search_path TO {name}')
+    connection.commit()
+"""
+
+# What env.py does in its online half: a text of it, what stands there instead, and the reason.
+_HALVES = {
+    "search_path": (
+        _CONFIGURE,
+        "    connection.exec_driver_sql('SET search_path TO acme')\n    connection.commit()\n"
+        + _CONFIGURE,
+        "sends SET search_path TO acme in its online half alone",
+    ),
+    "server_settings": (
+        _ENGINE,
+        _ENGINE[:-1] + ", connect_args={'server_settings': {'search_path': 'acme', 'jit': 'off'}})",
+        "connects with search_path acme in its online half alone",
+    ),
+    "translate map": (
+        _CONFIGURE,
+        "    connection = connection.execution_options(schema_translate_map={None: 'acme'})\n"
+        + _CONFIGURE,
+        "sets schema_translate_map",
+    ),
+    "schema of the version table": (
+        _CONFIGURE,
+        "    connection.exec_driver_sql('CREATE SCHEMA IF NOT EXISTS meta')\n"
+        "    connection.commit()\n" + _CONFIGURE.replace("(c", "(version_table_schema='meta', c"),
+        "sends CREATE SCHEMA IF NOT EXISTS meta in its online half alone",
+    ),
+    "role": (
+        _CONFIGURE,
+        "    connection.exec_driver_sql('SET ROLE acme_owner')\n    connection.commit()\n"
+        + _CONFIGURE,
+        "sends SET ROLE acme_owner in its online half alone",
+    ),
+    "listener of connecting": (
+        _CONNECT,
+        _listening("connect", "found, _", "found.cursor().execute('SET search_path TO acme')"),
+        "sends SET search_path TO acme in its online half alone",
+    ),
+    "listener that rewrites": (
+        _CONNECT,
+        _listening(
+            "before_cursor_execute",
+            "connection, cursor, sql, values, context, many",
+            "return sql.replace('TABLE t (', 'TABLE acme.t ('), values",
+            ", retval=True",
+        ),
+        "registers a listener that may change SQL",
+    ),
+    "on_version_apply": (
+        _CONFIGURE,
+        "    def applied(ctx, **_):\n"
+        "        ctx.connection.exec_driver_sql('CREATE TABLE acme.applied (at int)')\n\n"
+        + _CONFIGURE.replace("(c", "(on_version_apply=applied, c"),
+        "registers on_version_apply",
+    ),
+    "a table of its own after the revisions": (
+        "        context.run_migrations()\n\n\nasync",
+        _AFTER,
+        "sends CREATE TABLE acme.after (at int) in its online half alone",
+    ),
+    "what can't be tried": (
+        _CONFIGURE,
+        _ANSWERED + _CONFIGURE.replace("(c", "(version_table_schema='acme', c"),
+        "speaks of search_path, and what the online half does can't be tried without a database",
+    ),
+}
+
+
+@pytest.mark.parametrize("half", _HALVES)
+def test_what_the_online_half_alone_does_is_done(
+    tmp_path: Path, postgres_server: PostgresServer, half: str
+) -> None:
+    """The history runs through env.py, and the plan says why; nothing lands elsewhere."""
+    project = projects.bare(tmp_path)
+    old, new, reason = _HALVES[half]
+    env = project.scripts / "env.py"
+    text = env.read_text()
+    assert old in text
+    text = text.replace(old, new, 1)
+    if half == "what can't be tried":
+        text = text.replace(
+            'url="postgresql://",', 'url="postgresql://", version_table_schema="acme",'
+        )
+    env.write_text(text)
+    project.revision("r1", None, _TABLE)
+
+    notes = plan.make(history.read(tmp_path), None, Policy()).notes
+    assert any(reason in note for note in notes), notes
+    with ways.made(postgres_server) as one, ways.made(postgres_server) as theirs:
+        for base in (one, theirs):
+            base.execute("CREATE SCHEMA acme; DROP ROLE IF EXISTS acme_owner")
+            base.execute("CREATE ROLE acme_owner SUPERUSER")
+        content = _bring(project, one)
+        assert content == ways.online(project, "up", theirs)
+        places = [_fetch(base, _PLACES) for base in (one, theirs)]
+        assert places[0] == places[1]
+        for base in (one, theirs):
+            base.execute("REASSIGN OWNED BY acme_owner TO CURRENT_USER; DROP OWNED BY acme_owner")
+        one.execute("DROP ROLE acme_owner")
+
+
+_PLACES = """
+SELECT string_agg(format('%I.%I of %s', schemaname, tablename, tableowner), ' ' ORDER BY 1)
+FROM pg_tables WHERE schemaname !~ '^pg_|information_schema|schema_ledger'
+"""
+
+
+@pytest.mark.parametrize(
+    "harmless",
+    [
+        "connection.exec_driver_sql('SET lock_timeout TO 1000')",
+        "connection.exec_driver_sql('SELECT pg_advisory_lock(1)')",
+        "assert connection.exec_driver_sql('SELECT 1').scalar() == 1",
+        "connection.exec_driver_sql('SELECT current_schema(), version()').one()",
+    ],
+)
+def test_what_changes_no_result_leaves_a_history_rendered(tmp_path: Path, harmless: str) -> None:
+    """Timeouts, locks and questions of the online half."""
+    project = projects.bare(tmp_path, online=harmless)
+    project.revision("r1", None, _TABLE)
+
+    read = history.read(tmp_path)
+
+    assert read.offline == ""
+    assert read.revisions[0].upgrade.live == ""

@@ -97,6 +97,7 @@ class Recorder:
         prologue: SQL of env.py before the revisions.
         epilogue: SQL of env.py after them.
         offline: Why env.py can't render; empty as long as nothing is in the way.
+        trying: Whether the online half of env.py is being tried.
     """
 
     def __init__(self, environment: str) -> None:
@@ -106,6 +107,7 @@ class Recorder:
         self.prologue: list[str] = []
         self.epilogue: list[str] = []
         self.offline = ""
+        self.trying = False
         self._environment = environment
         self._thread = threading.get_ident()
         self._current: Rendering | None = None
@@ -132,6 +134,14 @@ class Recorder:
         finally:
             self._current, self._autocommit = None, False
         return rendering
+
+    def attempt(self, function: Callable[[], None]) -> str:
+        """Run the online half of env.py; say why it did not come to its end, if so."""
+        self.trying = True
+        try:
+            return self.render(self._environment, function, {}).live
+        finally:
+            self.trying = False
 
     def statement(self, sql: str, type_: tuple[str, str] | None = None) -> None:
         """Note SQL that would be sent to the database.

@@ -77,7 +77,6 @@ def read(scripts: ScriptDirectory) -> list[Script]:
     Raises:
         HistoryError: As `load`.
     """
-    vars(scripts).pop("_version_locations", None)  # kept from the first time that it was asked for
     sources.claim(scripts.dir, *locations(scripts))
     loaded = [script for path in _files(scripts) if (script := _script(scripts, path))]
     _check(loaded)
@@ -148,8 +147,12 @@ def ignores(script: Script) -> dict[str, str]:
 
 
 def locations(scripts: ScriptDirectory) -> list[Path]:
-    """List the folders that revisions are loaded from."""
-    return list(scripts._version_locations)  # noqa: SLF001 - no public way to a path for each
+    """List the folders that revisions are loaded from, as they are named now."""
+    try:
+        return list(scripts._version_locations)  # noqa: SLF001 - no public way to a path for each
+    finally:
+        # Alembic keeps them from the first time that it is asked on; env.py may name others yet.
+        vars(scripts).pop("_version_locations", None)
 
 
 def _files(scripts: ScriptDirectory) -> Iterator[Path]:

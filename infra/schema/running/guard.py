@@ -222,6 +222,9 @@ class Guarded(EnvironmentContext):
     def _compare(self, context: MigrationContext) -> None:
         """Refuse a version table in which nobody else would find the revision."""
         schema = context.version_table_schema
+        if context.connection is not None:
+            options = context.connection.get_execution_options()
+            schema = (options.get("schema_translate_map") or {}).get(schema, schema)
         if context.connection is not None and not schema:
             inside = context.connection.in_transaction()
             schema = _scalar(context.connection, "SELECT current_schema()")
