@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from hypothesis import assume, given
@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from infra.schema import apply, history, live, named_types, plan
 from infra.schema.apply import Terms
 from infra.schema.model import Policy, TypeUse
+from infra.schema.statements import locks
 from tests.schema.histories import project as projects
 from tests.schema.histories import ways
 
@@ -51,10 +52,12 @@ def _bring(project: Project, base: ways.Base, *targets: str, online: bool = Fals
     return [line for line in base.content() if "schema_ledger" not in line]
 
 
-def _plain(project: Project, base: ways.Base) -> ways.Content | None:
+def _plain(
+    project: Project, base: ways.Base, direction: Literal["up", "down"] = "up"
+) -> ways.Content | None:
     """Run plain Alembic; None where it fails."""
     try:
-        return ways.online(project, "up", base)
+        return ways.online(project, direction, base)
     except AssertionError:
         return None
 
@@ -180,6 +183,14 @@ def test_what_is_not_known_is_asked_of_the_database() -> None:
     assert found("e") == [None, True, None]
 
 
+def test_a_type_behind_a_condition_locks_nothing() -> None:
+    """What else a DO block may lock is not known."""
+    sql = named_types.guarded(("s", "size"), "CREATE TYPE s.size AS ENUM ('it''s', 'large')")
+
+    assert locks.derive([sql]) == ()
+    assert locks.derive([sql.replace("END IF;", "END IF; DROP TABLE t;")]) != ()
+
+
 # Each revision: how it runs, and what it does.
 _KIND = st.sampled_from(["rendered", "asks first", "asks last", "asks between", "online"])
 _TYPE = st.sampled_from([("size", None), ("colour", None), ("size", "other")])
@@ -209,8 +220,8 @@ def _action(action: str, type_: tuple[str, str | None], table: str) -> str:
     }[action]
 
 
-def _body(number: int, kind: str, actions: list[tuple[str, tuple[str, str | None]]]) -> str:
-    done = [_action(*each, table=f"t{number}_{at}") for at, each in enumerate(actions)]
+def _body(prefix: str, kind: str, actions: list[tuple[str, tuple[str, str | None]]]) -> str:
+    done = [_action(*each, table=f"{prefix}_{at}") for at, each in enumerate(actions)]
     if kind == "rendered":
         return "\n".join(done)
     place = {"asks first": 0, "online": 0, "asks between": 1, "asks last": len(done)}[kind]
@@ -218,19 +229,23 @@ def _body(number: int, kind: str, actions: list[tuple[str, tuple[str, str | None
 
 
 @pytest.mark.long
-@given(st.lists(_REVISION, min_size=2, max_size=4), st.data())
+@given(st.lists(st.tuples(_REVISION, _REVISION), min_size=2, max_size=4), st.data())
 def test_any_mixture_ends_as_one_run_of_alembic(
     postgres_server: PostgresServer, chosen: list[Any], data: st.DataObject
 ) -> None:
-    """Enums in tables, columns, metadata and alone, two schemas; in one run and in several."""
+    """Enums in tables, columns, metadata and alone, two schemas; up and down, in several runs."""
     with TemporaryDirectory() as folder, ways.made(postgres_server) as theirs:
         project = projects.bare(Path(folder))
-        project.revision("r0", None, "op.execute('CREATE SCHEMA other')")
-        for number, (kind, actions) in enumerate(chosen, start=1):
-            project.revision(f"r{number}", f"r{number - 1}", _body(number, kind, actions))
+        project.revision("r0", None, "op.execute('CREATE SCHEMA other')", "pass")
+        for number, (up, down) in enumerate(chosen, start=1):
+            bodies = _body(f"t{number}", *up), _body(f"d{number}", *down)
+            project.revision(f"r{number}", f"r{number - 1}", *bodies)
         expected = _plain(project, theirs)
         assume(expected is not None)
         ids = [f"r{number}" for number in range(len(chosen))]
         stops = data.draw(st.lists(st.sampled_from(ids), unique=True, max_size=2).map(sorted))
         with ways.made(postgres_server) as ours:
             assert _bring(project, ours, *stops, "head") == expected
+            expected = _plain(project, theirs, "down")
+            if expected is not None:
+                assert _bring(project, ours, *stops[::-1], "base") == expected

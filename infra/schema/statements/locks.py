@@ -8,6 +8,7 @@ parent, and not listed.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from infra.schema.statements import alterations
@@ -22,6 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["UNKNOWN", "Knowledge", "combine", "derive"]
 
+# What `named_types.guarded` writes: it makes a type where there is none, and locks nothing.
+_GUARDED = re.compile(
+    r"\$groundwork_*\$BEGIN\s+IF NOT EXISTS \(SELECT FROM pg_catalog\.pg_type [^;]* THEN\s+"
+    r"CREATE (TYPE|DOMAIN) [^;]*;\s+END IF;\s+END\$groundwork_*\$"
+)
 _ALL = "AccessExclusiveLock"
 _WRITES = "ShareRowExclusiveLock"
 _CHANGES = "ShareUpdateExclusiveLock"
@@ -272,8 +278,9 @@ def _comment(sentence: Sentence, taken: Taken) -> None:
             taken.take(_CHANGES, column.parent)
 
 
-def _do(_sentence: Sentence, taken: Taken) -> None:
-    taken.unknown("DO block")
+def _do(sentence: Sentence, taken: Taken) -> None:
+    if not _GUARDED.fullmatch(sentence.source):
+        taken.unknown("DO block")
 
 
 def _select(sentence: Sentence, taken: Taken) -> None:
