@@ -76,6 +76,7 @@ KINDS = (
     # What revisions send.
     Kind(folder="literals_of_all_types", rendered=(1, 1)),
     Kind(folder="autocommit_and_data", rendered=(2, 4)),
+    Kind(folder="errors_caught"),
     # Their graph.
     Kind(
         folder="heads_and_labels", synchronous=True, rendered=(5, 6), options={"revision": "heads"}

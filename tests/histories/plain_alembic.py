@@ -18,8 +18,7 @@ def main() -> None:
     """Do what standard input says."""
     task = json.load(sys.stdin)
     os.chdir(task["root"])
-    if task["root"] not in sys.path:
-        sys.path.insert(0, task["root"])
+    sys.path[:] = [*sys.path[1:], task["root"]]  # instead of this program's own folder
     if not task.get("greenlet"):
         run(task)
         return

@@ -62,6 +62,36 @@ _LIVE = [
     ("op.execute(f\"SELECT '{date.today()}'\")", "asks the clock"),
     ("op.execute(f'SELECT {int(time.time())}')", "asks the clock"),
 ]
+_BLOCK = "with op.get_context().autocommit_block():\n"
+_CAUGHT = [
+    "    try:\n        op.execute('SELECT 1')\n    except Exception:\n        pass",
+    "    try:\n        op.execute('SELECT 1')\n    except:\n        print('there')",
+    (
+        "    try:\n        op.execute('SELECT 1')\n    except (KeyError, sa.exc.DBAPIError) as exc:\n"
+        "        if 'exists' not in str(exc):\n            raise"
+    ),
+    (
+        "    with __import__('contextlib').suppress(sa.exc.ProgrammingError):\n"
+        "        op.execute('SELECT 1')"
+    ),
+    (
+        "    def send():\n        op.execute('SELECT 1')\n"
+        "    try:\n        send()\n    except sa.exc.DBAPIError:\n        pass"
+    ),
+]
+_RAISED = [
+    "    try:\n        op.execute('SELECT 1')\n    finally:\n        print('done')",
+    "    try:\n        op.execute('SELECT 1')\n    except KeyError:\n        pass",
+    (
+        "    try:\n        op.execute('SELECT 1')\n    except Exception:\n"
+        "        print('failed')\n        raise"
+    ),
+    "    try:\n        1 / 0\n    except Exception:\n        op.execute('SELECT 1')",
+    (
+        "    try:\n        def send():\n            op.execute('SELECT 1')\n"
+        "    except Exception:\n        pass\n    send()"
+    ),
+]
 _SWALLOWED = [
     "op.get_bind().execute('x')",
     "context.is_offline_mode()",
@@ -79,6 +109,8 @@ _RENDERED = [
     "context.static_output('-- a comment')",
     "import uuid\nop.execute(f\"SELECT '{uuid.UUID(int=3)}'\")",
     "import random\nop.execute(f'SELECT {random.Random(4).random()}')",
+    *(_BLOCK + body for body in _RAISED),
+    "try:\n    op.execute('SELECT 1')\nexcept Exception:\n    pass",
     "for name in {'b', 'a', 'c'}:\n    op.execute(f'SELECT 1 AS {name}')",
 ]
 _BODIES = [
@@ -88,6 +120,7 @@ _BODIES = [
         for asks in _SWALLOWED
     ),
     *(f"op.execute(f\"SELECT '{{{value}}}'\")" for value in _CHANGING),
+    *(_BLOCK + body for body in _CAUGHT),
     *_RENDERED,
 ]
 
@@ -130,6 +163,13 @@ def test_a_refusal_that_a_revision_swallows_counts_all_the_same(scripts: list[Sc
     begin = len(_LIVE)
     for script in scripts[begin : begin + len(_SWALLOWED)]:
         assert script.live.startswith(f"line {_LINE + 1} asks ")
+
+
+def test_a_statement_whose_error_is_caught_runs_live(scripts: list[Script]) -> None:
+    """In an autocommit block, where a run goes on after it; elsewhere the transaction is lost."""
+    begin = len(_LIVE) + len(_SWALLOWED) + len(_CHANGING)
+    for script in scripts[begin : begin + len(_CAUGHT)]:
+        assert script.live.endswith("sends SQL whose error is caught")
 
 
 def test_a_revision_that_renders_something_else_each_time_runs_live(scripts: list[Script]) -> None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from infra.schema.model import Part, Script
 from infra.schema.named_types import guarded
+from infra.schema.rendering.caught import is_caught
 from infra.schema.rendering.transactions import objection
 from infra.schema.statements.lexer import UnfinishedError, closed, split
 from infra.schema.statements.unsendable import unsendable
@@ -154,7 +155,11 @@ class Recorder:
         if not text:
             return
         if self._current is not None:
-            line = _line(self._current.file, sys._getframe(1))  # noqa: SLF001 - the only way
+            frame = sys._getframe(1)  # noqa: SLF001 - the only way
+            line = _line(self._current.file, frame)
+            # Within a transaction such an error would end that, caught or not.
+            if self._autocommit and is_caught(frame, Recorder.render.__code__):
+                self.refuse("sends SQL whose error is caught")
             # After a refusal it may be what only an offline run would send.
             wrong = "" if self._current.live else unsendable(text)
             if wrong and not self._current.refused:
