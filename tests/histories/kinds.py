@@ -63,6 +63,9 @@ KINDS = (
     # What env.py decides.
     Kind(folder="version_locations_in_env", synchronous=True),
     Kind(folder="version_table_wider"),
+    Kind(folder="version_table_schema", rendered=(0, 2)),
+    Kind(folder="translate_map", rendered=(0, 1)),
+    Kind(folder="search_path_at_connect", rendered=(0, 2), prepare="CREATE SCHEMA acme"),
     Kind(folder="version_listener", rendered=(0, 2)),
     Kind(folder="include_object"),
     # Where Alembic is called from.

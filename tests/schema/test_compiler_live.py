@@ -67,8 +67,8 @@ _CAUGHT = [
     "    try:\n        op.execute('SELECT 1')\n    except Exception:\n        pass",
     "    try:\n        op.execute('SELECT 1')\n    except:\n        print('there')",
     (
-        "    try:\n        op.execute('SELECT 1')\n    except (KeyError, sa.exc.DBAPIError) as exc:\n"
-        "        if 'exists' not in str(exc):\n            raise"
+        "    try:\n        op.execute('SELECT 1')\n    except (KeyError, sa.exc.DBAPIError) as e:\n"
+        "        if 'exists' not in str(e):\n            raise"
     ),
     (
         "    with __import__('contextlib').suppress(sa.exc.ProgrammingError):\n"
