@@ -188,6 +188,20 @@ def _by_env_alone(layout: Layout) -> Path:
     return layout.scripts
 
 
+def test_what_lies_further_up_does_not_move_the_root(tmp_path: Path) -> None:
+    """A broken pyproject.toml of others above, and a module that is missing everywhere."""
+    (tmp_path / "pyproject.toml").write_text("[not toml")
+    layout = Layout(tmp_path / "own", location="conf/db", ini="conf/alembic.ini", named="db")
+    assert history.read(layout.ini.parent).root == "."
+
+    layout.configure("conf/db")
+    assert history.read(layout.ini.parent).root == ".."
+    layout.configure("%(here)s/db")
+    layout.env("import nowhere_at_all")
+    with pytest.raises(HistoryError, match=r"nowhere_at_all.*called in .*own/conf,"):
+        history.read(layout.ini.parent)
+
+
 @pytest.mark.parametrize(
     "change",
     [_in_pyproject, _beside_pyproject, _by_import, _by_package, _by_link, _by_env_alone],

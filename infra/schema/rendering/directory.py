@@ -140,23 +140,29 @@ def _named(found: Directory, root: Path) -> Directory:
 def _at(found: Directory, root: Path) -> Directory:
     """Give the same configuration, called from another folder: its pyproject.toml goes before."""
     toml = root / _TOML
-    return replace(found, root=root, toml=toml if _has_tool(toml) else found.toml)
+    try:
+        own = _has_tool(toml)
+    except HistoryError:  # of another project, further up
+        own = False
+    return replace(found, root=root, toml=toml if own else found.toml)
 
 
 def _rooted(found: Directory) -> Directory:
     """Find the folder to call Alembic in: the nearest that suits best."""
     here = found.root
-    possible = [_at(found, root) for root in (here, *here.parents)]
-    readings = [_Readings(each) for each in possible]
+    first = _Readings(found)
     tests: tuple[Callable[[_Readings], bool], ...] = (
         lambda one: one.has_environment() and one.has_versions() and one.has_imports(),
         lambda one: one.has_environment() and one.has_versions(),
         _Readings.has_environment,
     )
+    if tests[0](first):
+        return found
+    above = [_Readings(_at(found, root)) for root in here.parents]
     for suits in tests:
-        if suits(readings[0]):
-            return possible[0]
-        fitting = [one for one in readings[1:] if suits(one)]
+        if suits(first):
+            return found
+        fitting = [one for one in above if suits(one)]
         if fitting:
             _refuse_several(fitting)
             return fitting[0].directory
@@ -217,7 +223,7 @@ class _Readings:
     def has_environment(self) -> bool:
         """Tell whether script_location leads to an env.py."""
         location = self.location(self.directory.root)
-        return location is not None and (location / "env.py").is_file()
+        return location is not None and _is_file(location / "env.py")
 
     def has_versions(self) -> bool:
         """Tell whether all that version_locations names is there; packages may be installed."""
@@ -233,10 +239,7 @@ class _Readings:
         if b"sys.path" in source:  # it finds its modules by itself
             return True
         places = [*(str(root / each) for each in (*self._paths, "")), *_libraries()]
-        return all(
-            name in sys.builtin_module_names or PathFinder.find_spec(name, places)
-            for name in _imported(source)
-        )
+        return all(_is_found(name, places) for name in _imported(source))
 
     def _folder(self, root: Path, named: str) -> Path | None:
         """Give the folder that a path, or package:path, names."""
@@ -250,10 +253,25 @@ class _Readings:
         return None
 
 
+def _is_found(name: str, places: Sequence[str]) -> bool:
+    """Tell whether a module can be imported: built in, in a folder, or installed to be edited."""
+    finders = [each for each in sys.meta_path if each is not PathFinder]
+    return PathFinder.find_spec(name, places) is not None or any(
+        each.find_spec(name, None) is not None for each in finders if hasattr(each, "find_spec")
+    )
+
+
 def _libraries() -> list[str]:
     """List where modules come from, apart from this project's own folder."""
     own = Path(__file__).resolve().parents[3]
     return [path for path in sys.path if Path(path).resolve() != own]
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a folder that nobody may look into
+        return False
 
 
 def _imported(source: bytes) -> Iterator[str]:
