@@ -245,8 +245,8 @@ class _Compilation:
                 raise HistoryError(
                     f"{file} can't be used: {worded(exc, str(file))}. Nothing was done. Alembic"
                     f" was called in {self._root}, with {sys.executable}: install what is missing"
-                    " there, let prepend_sys_path name the folder that has it, or let migrationsRoot"
-                    " name the folder to call Alembic in."
+                    " there, let prepend_sys_path name the folder that has it, or let"
+                    " migrationsRoot name the folder to call Alembic in."
                 ) from exc
             if not recorder.offline:
                 recorder.offline = worded(exc, str(file))
