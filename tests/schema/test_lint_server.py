@@ -97,14 +97,14 @@ def test_a_type_of_an_earlier_revision_passes_and_of_a_later_one_does_not(place:
 @pytest.mark.parametrize(
     ("sql", "expected"),
     [
-        ("CREATE EXTENSION hstore", ["extension-missing"]),
-        ('CREATE EXTENSION IF NOT EXISTS "uuid-ossp" CASCADE', ["extension-missing"]),
+        ("CREATE EXTENSION nonesuch", ["extension-missing"]),
+        ('CREATE EXTENSION IF NOT EXISTS "none-such" CASCADE', ["extension-missing"]),
         ("CREATE EXTENSION vector VERSION '99.9'", ["extension-version-missing"]),
         (
             "CREATE EXTENSION vector; ALTER EXTENSION vector UPDATE TO '99'",
             ["extension-version-missing"],
         ),
-        ("CREATE EXTENSION vector VERSION '0.8.0'; ALTER EXTENSION vector UPDATE", []),
+        ("CREATE EXTENSION plpgsql VERSION '1.0'; ALTER EXTENSION plpgsql UPDATE", []),
         ("CREATE EXTENSION IF NOT EXISTS plpgsql VERSION '99'", []),
         ("CREATE EXTENSION IF NOT EXISTS vector", []),
     ],
@@ -319,7 +319,7 @@ def test_a_suppression_of_what_the_server_lacks_counts(place: Place) -> None:
         Revision(
             id="",
             parents=(),
-            upgrade=script("CREATE EXTENSION hstore"),
+            upgrade=script("CREATE EXTENSION nonesuch"),
             ignores={"extension-missing": "installed on Friday", "type-missing": "not needed"},
         )
     )

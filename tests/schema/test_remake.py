@@ -314,7 +314,7 @@ def test_an_extension_of_another_version_is_noted(target: Throwaway, place: Plac
         " false, '3', NULL, NULL FROM pg_extension WHERE extname = 'vector'"
     )
     notes = copy(target, place).notes
-    assert "not remade: extension vector 0.1: here it is 0.8.0" in notes
+    assert any(each.startswith("not remade: extension vector 0.1: here it is 0.") for each in notes)
     assert 'not remade: extension post"gis: PostgreSQL on this machine lacks it' in notes
 
 

