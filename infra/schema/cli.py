@@ -228,7 +228,7 @@ def _plan(asked: argparse.Namespace) -> int:
         raise GroundworkError(seen.unseen)
     shown = view.properties(seen.plan)
     _answer(asked, shown, view.text(seen.plan))
-    return PENDING if shown["approve"] or shown["drift"] else DONE
+    return PENDING if shown["approve"] or shown["drift"] or seen.plan.invalid else DONE
 
 
 def _check(asked: argparse.Namespace) -> int:
@@ -237,7 +237,7 @@ def _check(asked: argparse.Namespace) -> int:
         raise GroundworkError(seen.unseen)
     shown = view.properties(seen.plan)
     _answer(asked, {"plan": shown["plan"], "approve": shown["approve"]}, shown["plan"])
-    return PENDING if shown["approve"] or shown["drift"] else DONE
+    return PENDING if shown["approve"] or shown["drift"] or seen.plan.invalid else DONE
 
 
 def _upgrade(asked: argparse.Namespace) -> int:

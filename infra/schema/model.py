@@ -475,6 +475,7 @@ class Plan:
         drift: Objects that were changed by hand.
         notes: What a reader should know, a line each.
         session: SQL of env.py that prepares the session of each revision.
+        invalid: Indexes that are INVALID, by name: a build was interrupted, or is at work.
     """
 
     steps: tuple[Step, ...] = ()
@@ -484,6 +485,7 @@ class Plan:
     session: tuple[str, ...] = ()
     drift: tuple[Drift, ...] = ()
     notes: tuple[str, ...] = ()
+    invalid: tuple[str, ...] = ()
 
     @property
     def digest(self) -> str:

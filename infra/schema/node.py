@@ -255,6 +255,9 @@ def tell_drift(place: Place, seen: Look, *, say: Say) -> None:
     lines += [f"drift: and {len(found) - _DRIFT_LINES} more"] if found[_DRIFT_LINES:] else []
     if lines:
         say("\n".join(lines), warning=len(taken) < len(found))
+    if seen.plan and seen.plan.invalid:
+        broken = ", ".join(seen.plan.invalid)
+        say(f"INVALID index, which no query uses: {broken}", warning=True)
 
 
 def accept(place: Place, objects: Sequence[str], *, say: Say) -> Seen:

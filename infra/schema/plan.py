@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,11 +14,14 @@ from infra.schema.statements import session
 from infra.schema.statements.sql import identifier
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from infra.schema.model import Drift
 
 __all__ = ["approved", "make", "refuse_unapproved", "target"]
+
+_INVALID = re.compile(r", invalid(, clustered)?$")  # as the catalog writes an index
+_REMADE = re.compile(r"_cc(new|old)[0-9]*\"?$")  # REINDEX's own, beside the one that it is for
 
 
 def make(history: History, live: Live | None, policy: Policy) -> Plan:
@@ -192,9 +196,42 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
             *_notes(history, live, there, policy, drift),
             *_environment(history, steps, prepared),
             *_settings((*down, *up)),
+            *_of_builds(live),
         ),
         session=prepared,
+        invalid=_invalid(live),
     )
+
+
+def _invalid(live: Live) -> tuple[str, ...]:
+    """List the indexes that no query uses, since their build has not come to its end.
+
+    One of a partitioned table is so by design until all partitions have theirs.
+    """
+    objects = live.catalog.objects if live.catalog else {}
+    later = tuple(
+        f"on {name.removeprefix('table ')} "
+        for name, definition in objects.items()
+        if name.startswith("table ") and "partitioned by " in definition
+    )
+    return tuple(
+        name.removeprefix("index ")
+        for name, definition in sorted(objects.items())
+        if name.startswith("index ")
+        and _INVALID.search(definition)
+        and not definition.startswith(later)
+    )
+
+
+def _of_builds(live: Live) -> Iterator[str]:
+    """Say what to do about them, a note for each."""
+    for name in _invalid(live):
+        remade = _REMADE.search(name)
+        then = "" if remade else ", then build it again"
+        yield (
+            f"the index {name} is INVALID: its build was interrupted, or another session is at it."
+            f" If none is: DROP INDEX CONCURRENTLY {name}{then}"
+        )
 
 
 def _environment(

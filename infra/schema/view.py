@@ -81,6 +81,7 @@ def summary(plan: Plan) -> str:
         f"{up} to apply" if up else "",
         f"{live} of them live" if live else "",
         f"{len(plan.drift)} changed by hand" if plan.drift else "",
+        f"INVALID index {', '.join(plan.invalid)}" if plan.invalid else "",
     ]
     at = ", ".join(plan.after) or "base"
     what = ", ".join(part for part in said if part)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import asyncpg
 import pytest
 
+from infra.schema import cli
 from infra.schema.model import History
 from infra.schema.running import indexes, leftovers
 from tests.schema.applying import Lab, autocommit, database, process, revision, script
@@ -154,3 +155,26 @@ def test_statements_are_told_apart(statement: str, rebuilds: bool, detaches: boo
     assert (leftovers.rebuild(statement) is not None) == rebuilds
     assert (leftovers.detachment(statement) is not None) == detaches
     assert indexes.concurrently(statement) == (rebuilds or detaches or "CONCURRENTLY" in statement)
+
+
+def test_a_broken_index_is_told_at_head_too(
+    tmp_path: Path, place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Never "nothing to do" over one, and status 2; one of a partitioned table may be to come."""
+    project = bare(tmp_path)
+    project.revision("aaaa", None, "op.execute('CREATE INDEX two ON one (id)')")
+    way = Way(project.root, place)
+    way.run()
+    place.execute("CREATE INDEX later ON ONLY parts (id)")
+    arguments = ["check", "--migrations", str(project.root), "--url", way.url, "--drift-ignore"]
+    arguments += ["index public.*"]
+    assert cli.main(arguments) == 0
+    assert capsys.readouterr().out == "at aaaa, nothing to do\n"
+
+    place.execute("UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'two'::regclass")
+
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().out == "INVALID index public.two; then at aaaa\n"
+    arguments[0] = "plan"
+    assert cli.main(arguments) == 2
+    assert "DROP INDEX CONCURRENTLY public.two, then build it again" in capsys.readouterr().out
