@@ -411,6 +411,20 @@ def test_a_way_back_that_loses_or_is_missing_is_told() -> None:
     assert 'table "a b", column c.d' in findings[1].message
 
 
+def test_a_setting_that_ends_with_its_revision_is_told() -> None:
+    """Plain Alembic keeps it for the next one; what is reset, or local, is nobody's."""
+    files = chain(
+        "SET search_path TO a; SELECT set_config('role', 'b', false)",
+        "SET search_path TO a; RESET search_path",
+        "SET LOCAL lock_timeout = '1s'",
+    )
+
+    (note,) = found(look(files), "setting-ends-with-revision")
+
+    assert (note.level, note.revision) == ("note", "r1")
+    assert note.message.startswith("it sets search_path, role for the session")
+
+
 def _rehearsal(*sent: str, failure: str = "") -> Rehearsal:
     step = Rehearsed(
         revision="r1",
