@@ -265,7 +265,10 @@ def test_two_heads_are_refused_with_the_merge_command() -> None:
 
 def test_an_empty_directory_wants_nothing() -> None:
     """A history without revisions has no head, and an empty database is there already."""
-    assert plan.make(_history(), Live(), Policy()) == Plan()
+    made = plan.make(_history(), Live(), Policy())
+
+    assert made == Plan(notes=made.notes)
+    assert "have no revision" in made.notes[0]
 
 
 @pytest.mark.parametrize(
