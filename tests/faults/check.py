@@ -35,7 +35,8 @@ SELECT format('%s %s.%s', CASE WHEN relname LIKE '%\\_cc%' THEN 'left over' ELSE
               nspname, relname)
 FROM pg_index JOIN pg_class home ON home.oid = indexrelid
 JOIN pg_namespace space ON space.oid = relnamespace
-WHERE NOT indisvalid OR NOT indisready OR relname ~ '_cc(new|old)\\d*$'
+WHERE (NOT indisvalid OR NOT indisready OR relname ~ '_cc(new|old)\\d*$')
+    AND nspname <> 'pg_toast' -- which its owner can't drop
 UNION ALL
 SELECT format('half detached %s', inhrelid::regclass) FROM pg_inherits WHERE inhdetachpending
 ORDER BY 1

@@ -24,13 +24,14 @@ pytestmark = pytest.mark.long
 # Those of the engine are in `make soak` alone: they take half a minute each.
 _SEEDS = {
     "kill-command": 11,
-    "kill-tree": 18,
+    "kill-tree": 13,  # in CREATE INDEX CONCURRENTLY without a name
     "interrupt-command": 16,
     "stop-and-kill": 18,
     "terminate-sessions": 14,
     "kill-backend": 23,
     "crash-server": 24,
-    "fail-over": 3,
+    "restart-server": 3003,  # in REINDEX TABLE CONCURRENTLY, as a role that may not enter pg_toast
+    "fail-over": 26,
     "fill-disk": 9,
     "cut-at-commit": 29,
     "close-half": 31,
