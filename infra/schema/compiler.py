@@ -39,10 +39,11 @@ from infra.schema.rendering import (
 from infra.schema.rendering.loadable import folders_below, loadable
 from infra.schema.rendering.offline import Offline, forbid_connections
 from infra.schema.rendering.recorder import Recorder, Rendering, worded
+from infra.schema.running import driver
 from infra.schema.statements import locks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from alembic.config import Config
     from alembic.ddl.impl import DefaultImpl
@@ -334,7 +335,11 @@ class _Compilation:
     def _try_online(self) -> online_half.Online:
         """Run env.py once more, as for a database that answers nothing."""
         child.at("env.py, its online half")
-        return online_half.attempt(self._config, self._scripts, self._recorder.attempt)
+
+        def attempt(function: Callable[[], None]) -> str:
+            return self._recorder.attempt(lambda: driver.drive(function))
+
+        return online_half.attempt(self._config, self._scripts, attempt)
 
     def _difference(self, online: online_half.Online) -> str:
         """Say why rendered SQL would not do what env.py does with a database."""
