@@ -14,6 +14,7 @@ import re
 import signal
 import sys
 import threading
+import time
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,9 +37,13 @@ from toolchain.stopped import STOPPED
 from toolchain.visible_text import visible
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 __all__ = ["main"]
+
+# The command line has no node to remove, and hands its own environment on.
+_NO_OPTION = ("on_destroy", "migrationsEnvironment")
+_TELL_SECONDS = 10.0  # between two lines of progress that stay
 
 DONE, FAILED, PENDING = 0, 1, 2
 
@@ -55,7 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; gives the exit status."""
     asked = _read(arguments)
     try:
-        status: int = asked.run(asked)
+        with history.observed(_rendering()):
+            status: int = asked.run(asked)
     except GroundworkError as exc:
         print(visible(f"error: {exc}"), file=sys.stderr)
         return STOPPED if isinstance(exc, StoppedError) else FAILED
@@ -180,7 +186,7 @@ def _add_options(command: argparse.ArgumentParser, *, rehearse: str = "") -> Non
         "--roles", default="", metavar="ROLE,ROLE", help="the roles that an environment declares"
     )
     for key, usual in options.DEFAULTS.items():
-        if key != "on_destroy":
+        if key not in _NO_OPTION:
             default = rehearse if rehearse and key == "rehearse" else usual
             command.add_argument(
                 *_option(key), dest=key, help=f"default: {default}", **_kind(key, default)
@@ -244,7 +250,8 @@ def _upgrade(asked: argparse.Namespace) -> int:
     stop = threading.Event()
     before = signal.signal(signal.SIGINT, lambda *_: stop.set())
     try:
-        done = node.bring(_guarded(asked), shown="", say=_say, cancelled=stop.is_set)
+        with history.observed(_rendering(stop.is_set)):
+            done = node.bring(_guarded(asked), shown="", say=_say, cancelled=stop.is_set)
     finally:
         signal.signal(signal.SIGINT, before)
     shown = view.properties(done.plan)
@@ -354,6 +361,28 @@ def _ledger(asked: argparse.Namespace) -> int:
 
 def _answer(asked: argparse.Namespace, data: Any, text: str) -> None:
     print(json.dumps(data, indent=2) if asked.json else visible(text))
+
+
+def _rendering(interrupted: Callable[[], bool] = lambda: False) -> history.Observer:
+    """Show on standard error how far the revisions are rendered."""
+    told = [0.0]
+
+    def report(text: str) -> None:
+        if sys.stderr.isatty():
+            print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
+        elif time.monotonic() >= told[0] + _TELL_SECONDS:
+            told[0] = time.monotonic()
+            print(text, file=sys.stderr, flush=True)
+
+    def finish() -> None:
+        if sys.stderr.isatty():
+            print("\r\033[K", end="", file=sys.stderr, flush=True)
+
+    def interrupt() -> None:
+        if interrupted():
+            raise KeyboardInterrupt
+
+    return history.Observer(report=report, interrupt=interrupt, finish=finish)
 
 
 def _say(text: str, *, live: bool = False, warning: bool = False) -> None:

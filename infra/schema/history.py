@@ -71,10 +71,12 @@ class Observer:
     Attributes:
         report: Called with a line of progress: "rendering revision 57 of 124".
         interrupt: Called some times a second; what it raises ends the compilation.
+        finish: Called once nothing more is to be reported.
     """
 
     report: Callable[[str], None]
     interrupt: Callable[[], None] = _nothing
+    finish: Callable[[], None] = _nothing
 
 
 _observer: ContextVar[Observer | None] = ContextVar("observer", default=None)
@@ -98,6 +100,7 @@ class _Progress:
         self._observer = _observer.get()
         self._next = time.monotonic() + _QUIET_SECONDS
         self._last = ""
+        self.reported = False
 
     def __call__(self, place: str) -> None:
         """Report that it is at a place: a file, and where it is among the others."""
@@ -107,8 +110,14 @@ class _Progress:
         now = time.monotonic()
         counted = place.partition(": ")[0] if ": " in place else ""
         if counted and counted != self._last and now >= self._next:
-            self._observer.report(counted)
+            self._observer.report(f"rendering {counted}")
+            self.reported = True
             self._last, self._next = counted, now + _BETWEEN_SECONDS
+
+    def finish(self) -> None:
+        """Report that nothing more comes, where something was reported."""
+        if self._observer is not None and self.reported:
+            self._observer.finish()
 
 
 def _compiled(folder: Path, invocation: Invocation, seconds: float) -> dict[str, Any]:
@@ -117,15 +126,17 @@ def _compiled(folder: Path, invocation: Invocation, seconds: float) -> dict[str,
         "invocation": invocation.dump(),
         "parent": os.getpid(),
     }
+    progress = _Progress()
     given = child.converse(
         child.command("infra.schema.compiler"),
         task,
         folder=_ROOT,
         # The order of a set is then the same in every run, and so is SQL that follows it.
-        environment={**os.environ, "PYTHONHASHSEED": "0"},
+        environment={**os.environ, **dict(invocation.environment), "PYTHONHASHSEED": "0"},
         seconds=seconds,
-        turned=_Progress(),
+        turned=progress,
     )
+    progress.finish()
     where, said = child.whereabouts(given.said)
     try:
         answer: dict[str, Any] = json.loads(given.text)

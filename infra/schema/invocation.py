@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import shlex
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["ALEMBIC", "SHORTEST_SECRET", "Invocation", "secret_parts"]
+__all__ = ["ALEMBIC", "DRIVERS", "NO_LIMIT", "SHORTEST_SECRET", "Invocation", "secret_parts"]
 
 ALEMBIC = "alembic"  # the section of alembic.ini that is read without -n
+NO_LIMIT = 10 * 365 * 86_400.0  # seconds
+DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000", "psycopg2cffi", "psycopg_async")
+"""Drivers of PostgreSQL, as SQLAlchemy's URLs name them."""
 SHORTEST_SECRET = 3  # a shorter text is in every message
 _HIDDEN = "***"
 
@@ -28,6 +31,7 @@ class Invocation:
         engine: Of an env.py with several databases, the section of the one to run; "" for others.
         secrets: Texts that no message, plan or state may show.
         driver: The driver that its URL names; empty takes the one that was there before.
+        environment: Environment variables that env.py has beside its own, by name.
         seconds: How long env.py and the revisions may take to be rendered.
     """
 
@@ -38,6 +42,7 @@ class Invocation:
     engine: str = ""
     secrets: tuple[str, ...] = ()
     driver: str = ""
+    environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     seconds: float = 900.0
 
     def dump(self) -> dict[str, Any]:
@@ -47,7 +52,7 @@ class Invocation:
     @classmethod
     def of(cls, data: Mapping[str, Any]) -> Invocation:
         """Build one from what `dump` gave."""
-        lists = {name: tuple(value) for name, value in data.items() if isinstance(value, list)}
+        lists = {name: _tuple(value) for name, value in data.items() if isinstance(value, list)}
         return cls(**{**data, **lists})
 
     def command(self) -> str:
@@ -67,6 +72,10 @@ class Invocation:
     def shows_secret(self, text: str) -> bool:
         """Tell whether a text has something in it that is secret."""
         return any(secret in text for secret in self.secrets)
+
+
+def _tuple(value: list[Any]) -> tuple[Any, ...]:
+    return tuple(_tuple(each) if isinstance(each, list) else each for each in value)
 
 
 def secret_parts(arguments: tuple[str, ...]) -> tuple[str, ...]:

@@ -9,7 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from infra.schema import drift
-from infra.schema.invocation import ALEMBIC, Invocation, secret_parts
+from infra.schema.invocation import (
+    ALEMBIC,
+    DRIVERS,
+    NO_LIMIT,
+    SHORTEST_SECRET,
+    Invocation,
+    secret_parts,
+)
 from infra.schema.model import Policy
 
 if TYPE_CHECKING:
@@ -47,6 +54,9 @@ DEFAULTS = {
     "xArguments": "[]",
     "migrationsRoot": "",
     "engineName": "",
+    "driver": "",
+    "migrationsEnvironment": "{}",
+    "renderTimeout": "15min",
     "lint": "report",
     "lint_levels": "{}",
     "since": "",
@@ -68,6 +78,7 @@ CHOICES = {
     "lint": ("off", "report", "refuse"),
     "rehearse": ("true", "false"),
     "dataChecks": ("true", "false"),
+    "driver": ("", *DRIVERS),
 }
 DURATIONS = (
     "lock_timeout",
@@ -76,13 +87,14 @@ DURATIONS = (
     "dataCheckTimeout",
     "dataChecksTimeout",
     "longTransaction",
+    "renderTimeout",
 )
 RULE_LEVELS = ("error", "warning", "note", "off")
 MOST_ROWS = 10_000_000
 USUAL_ROWS = 1_000
 """Made-up rows of a table where no number is set: enough for a row that is in the way to show,
 and made in some 20 ms."""
-_APART = ("x_arguments", "x_secret")
+_APART = ("x_arguments", "x_secret", "variables", "variables_secret")
 _PATTERNS = ("acceptedDrift", "driftIgnore")
 _NUMBER = re.compile(r"[0-9]{1,9}")
 _DURATION = re.compile(r"([0-9]{1,9}) ?(us|ms|s|min|h|d)?")
@@ -112,6 +124,10 @@ class Options:
         x_secret: Whether these are not to be shown; the same.
         migrations_root: The folder that Alembic is called in; empty finds it.
         engine_name: The section of the one database of an env.py with several; empty for others.
+        driver: The driver that env.py's URL is to name; empty takes the one that was there before.
+        variables: Environment variables for env.py and the revisions; no part of `dump`.
+        variables_secret: Whether their values are not to be shown; the same.
+        render_timeout: How long env.py and the revisions may take to be rendered.
         lint: "off"; "report" tells what a review finds in pending revisions; "refuse" lets `up`
             run none with an error among it.
         lint_levels: The level of a rule where it is not its own: "error", "warning", "note", "off".
@@ -141,6 +157,10 @@ class Options:
     x_secret: bool = False
     migrations_root: str = ""
     engine_name: str = ""
+    driver: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    variables_secret: bool = False
+    render_timeout: str = DEFAULTS["renderTimeout"]
     lint: Literal["off", "report", "refuse"] = "report"
     lint_levels: Mapping[str, str] = field(default_factory=dict)
     since: str = ""
@@ -166,8 +186,16 @@ class Options:
             arguments=self.x_arguments,
             root=str(Path(root).expanduser().absolute()) if root else "",
             engine=self.engine_name,
-            secrets=secret_parts(self.x_arguments) if self.x_secret else (),
+            driver=self.driver,
+            seconds=seconds(self.render_timeout) or NO_LIMIT,
+            environment=tuple(sorted(self.variables.items())),
+            secrets=self._secrets(),
         )
+
+    def _secrets(self) -> tuple[str, ...]:
+        hidden = secret_parts(self.x_arguments) if self.x_secret else ()
+        values = tuple(self.variables.values()) if self.variables_secret else ()
+        return (*hidden, *(value for value in values if len(value) >= SHORTEST_SECRET))
 
     def dump(self) -> dict[str, Any]:
         """Give it as plain data, without what may be secret."""
@@ -205,6 +233,8 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
         found.append(f"since: {given['since']!r} is no commit, tag or branch of git")
     if not given["iniSection"].strip():
         found.append("iniSection: is empty; the section of alembic.ini that -n names")
+    if _variables(given["migrationsEnvironment"]) is None:
+        found.append("migrationsEnvironment: is no object of texts by the names of variables")
     if _arguments(given["xArguments"]) is None:
         found.append('xArguments: is no list of texts: ["tenant=blue", "flag"]')
     rows = given["rehearse_rows"]
@@ -251,6 +281,23 @@ def _arguments(text: str) -> tuple[str, ...] | None:
     return tuple(given)
 
 
+def _variables(text: str) -> dict[str, str] | None:
+    """Read a JSON object of texts by name; None for anything else."""
+    try:
+        given = json.loads(text)
+    except ValueError:
+        return None
+    if not isinstance(given, dict):
+        return None
+    pairs = {name: value for name, value in given.items() if isinstance(value, str | int | float)}
+    if len(pairs) != len(given) or not all(map(_VARIABLE.fullmatch, pairs)):
+        return None
+    return {
+        name: str(value).lower() if isinstance(value, bool) else str(value)
+        for name, value in pairs.items()
+    }
+
+
 def _levels_mistakes(text: str) -> list[str]:
     levels = _levels(text)
     if levels is None:
@@ -293,7 +340,7 @@ def duration_mistake(text: str) -> str:
     return ""
 
 
-def parse(
+def parse(  # noqa: PLR0913 - each from another place than the values
     values: Mapping[str, str],
     *,
     roles: tuple[str, ...] = (),
@@ -301,6 +348,7 @@ def parse(
     moved_to: str = "",
     schema: str = "",
     x_secret: bool = False,
+    variables_secret: bool = False,
 ) -> Options:
     """Turn values without mistakes into options; a missing key has its default.
 
@@ -311,6 +359,7 @@ def parse(
         moved_to: See `Options`.
         schema: The schema that it works in.
         x_secret: Whether the arguments of env.py are secret.
+        variables_secret: Whether its environment variables are.
     """
     given = {**DEFAULTS, **values}
     policy = {key: given[key] for key in ("downgrade", "drift", "edited", "adopt", "apply")}
@@ -331,6 +380,10 @@ def parse(
         x_secret=x_secret,
         migrations_root=given["migrationsRoot"],
         engine_name=given["engineName"],
+        driver=given["driver"],
+        variables=_variables(given["migrationsEnvironment"]) or {},
+        variables_secret=variables_secret,
+        render_timeout=given["renderTimeout"],
         lint=cast("Any", given["lint"]),
         lint_levels=_levels(given["lint_levels"]) or {},
         since=given["since"],

@@ -14,12 +14,12 @@ from infra import cancellation, declarations
 from infra.dynamic import Provider, known
 from infra.errors import GroundworkError
 from infra.row import Row
-from infra.schema import database_guard, node, previewed, refusals, reviewed, view
-from infra.schema.errors import HeadsError, HistoryError
+from infra.schema import database_guard, history, node, previewed, refusals, reviewed, view
+from infra.schema.errors import HeadsError, HistoryError, StoppedError
 from infra.schema.options import Options
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from infra.schema.model import Live
     from infra.schema.node import Look
@@ -37,8 +37,12 @@ _GIVEN = (
     "binaries",
     "arguments",
     "arguments_secret",
+    "variables",
+    "variables_secret",
 )
 _ARGUMENTS_TO_COME = "the arguments of env.py (-x) are not known yet"
+_VARIABLES_TO_COME = "the environment variables of env.py are not known yet"
+_STOPPED = "The run was asked to stop while the revisions were rendered. Nothing was changed."
 _KEPT, _MISSING = "kept", "missing"
 _LOST_LEDGER = (
     "the ledger (schema_ledger) was removed: `up` makes it again and records the catalog as it is"
@@ -73,6 +77,7 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
         database: pulumi.Input[str] = "",
         admin_url: pulumi.Input[str] | None = None,
         x_arguments: pulumi.Input[Sequence[pulumi.Input[str]]] | None = None,
+        variables: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None = None,
         opts: pulumi.ResourceOptions | None = None,
     ) -> None:
         """Declare that the database at `url` (secret) is where `migrations` lead it.
@@ -90,9 +95,12 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
                 still to be made (secret): a preview looks through it, and nothing keeps it.
             x_arguments: What follows each `-x` for env.py; secret where one of them is. None takes
                 those of `options`.
+            variables: Environment variables for env.py and the revisions; secret where one of them
+                is. None takes those of `options`.
             opts: The engine's.
         """
         arguments = _arguments(options, x_arguments)
+        environment = _variables(options, variables)
         stack, project = pulumi.get_stack(), pulumi.get_project()
         inputs = {
             "url": url,
@@ -104,6 +112,8 @@ class Schema(dynamic.Resource, module="groundwork", name="Schema"):
             "binaries": binaries,
             "arguments": arguments,
             "arguments_secret": arguments.is_secret(),
+            "variables": environment,
+            "variables_secret": environment.is_secret(),
             # A provider isn't told the URN, and shows its progress under it.
             "urn": f"urn:pulumi:{stack}::{project}::{_TYPE}::{name}",
             "preview": pulumi.runtime.is_dry_run(),
@@ -122,6 +132,17 @@ def _arguments(
     return pulumi.Output.secret(plain) if options.x_secret else pulumi.Output.from_input(plain)
 
 
+def _variables(
+    options: Options, given: pulumi.Input[Mapping[str, pulumi.Input[str]]] | None
+) -> pulumi.Output[Any]:
+    if given is not None:
+        return pulumi.Output.from_input(given)
+    plain = dict(options.variables)
+    return (
+        pulumi.Output.secret(plain) if options.variables_secret else pulumi.Output.from_input(plain)
+    )
+
+
 class SchemaProvider(Provider):
     """Brings a database to where an Alembic directory leads. The database is the truth."""
 
@@ -129,13 +150,13 @@ class SchemaProvider(Provider):
         """Put the plan into the inputs, which the engine shows, stores and hands to policies."""
         given: dict[str, Any] = {key: news.get(key) for key in _GIVEN}
         declarations.note(_TYPE, _name(given))
-        if not known(given["arguments"]):
-            return dynamic.CheckResult(
-                {**given, **view.blind(_ARGUMENTS_TO_COME), "ledger": ""}, []
-            )
+        for name, to_come in (("arguments", _ARGUMENTS_TO_COME), ("variables", _VARIABLES_TO_COME)):
+            if not known(given[name]):
+                return dynamic.CheckResult({**given, **view.blind(to_come), "ledger": ""}, [])
         place = _borrowed(_place(_reachable(olds, given)), news.get("admin_url"))
         try:
-            seen = node.look(place)
+            with Row(given["urn"] or "") as row, history.observed(_observer(row)):
+                seen = node.look(place)
             if seen.live is not None and place.cluster:
                 # Another target, or another server, than when the schema was last brought up.
                 database_guard.refuse_other_cluster(
@@ -218,8 +239,19 @@ def _blind(id_: str, props: dict[str, Any], given: dict[str, Any], why: str) -> 
 def _called(props: dict[str, Any]) -> tuple[Any, ...]:
     """Give how Alembic is called; what an earlier version did not know is the default."""
     options = {**Options().dump(), **(props.get("options") or {})}
-    named = ("url_variable", "ini_section", "migrations_root", "engine_name")
-    return (props.get("arguments") or [], *(options[name] for name in named))
+    named = ("url_variable", "ini_section", "migrations_root", "engine_name", "driver")
+    given = (props.get("arguments") or [], props.get("variables") or {})
+    return (*given, *(options[name] for name in named))
+
+
+def _observer(row: Row) -> history.Observer:
+    """Show how far the revisions are rendered, until something else is to be shown."""
+
+    def interrupt() -> None:
+        if cancellation.requested():
+            raise StoppedError(_STOPPED)
+
+    return history.Observer(report=lambda text: row.say(text, live=True), interrupt=interrupt)
 
 
 def _reachable(olds: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
@@ -249,6 +281,8 @@ def _place(props: dict[str, Any]) -> node.Place:
         options,
         x_arguments=tuple(props.get("arguments") or ()),
         x_secret=bool(props.get("arguments_secret")),
+        variables=dict(props.get("variables") or {}),
+        variables_secret=bool(props.get("variables_secret")),
     )
     return node.Place(
         folder=Path(props["migrations"]),
@@ -299,7 +333,7 @@ def _worded(live: Live) -> str:
 
 def _bring(props: dict[str, Any]) -> dict[str, Any]:
     cancellation.listen()
-    with Row(props["urn"]) as row:
+    with Row(props["urn"]) as row, history.observed(_observer(row)):
         done = node.bring(
             _place(props),
             shown=props["approve"],

@@ -43,7 +43,7 @@ def recall(folder: Path, invocation: Invocation) -> dict[str, Any] | None:
     """
     try:
         entry = json.loads(_path(folder, invocation).read_text(encoding="utf-8"))
-        if entry["tools"] != _tools() or not _same(entry):
+        if entry["tools"] != _tools() or not _same(entry, invocation):
             return None
         history: dict[str, Any] = entry["history"]
     except (OSError, ToolchainError, ValueError, LookupError, TypeError):
@@ -81,16 +81,20 @@ def remember(
         "libraries": {path: sources.library_stamp(path) for path in answer["libraries"]},
         "variables": answer["variables"],
         "salt": salt,
-        "environment": sources.environment_stamp(answer["variables"], salt),
+        "environment": sources.environment_stamp(
+            answer["variables"], salt, dict(invocation.environment)
+        ),
         "history": answer["history"],
     }
     with suppress(OSError, ToolchainError):
         _write(_path(folder, invocation), json.dumps(entry))
 
 
-def _same(entry: Mapping[str, Any]) -> bool:
+def _same(entry: Mapping[str, Any], invocation: Invocation) -> bool:
+    given = dict(invocation.environment)
+    stamp = sources.environment_stamp(entry["variables"], entry["salt"], given)
     return (
-        entry["environment"] == sources.environment_stamp(entry["variables"], entry["salt"])
+        entry["environment"] == stamp
         and all(
             sources.listing_stamp(path, suffixes) == stamp
             for path, (suffixes, stamp) in entry["listings"].items()
@@ -121,7 +125,8 @@ def _changed_at(path: str) -> int:
 
 def _path(folder: Path, invocation: Invocation) -> Path:
     # How long it may take is no part of what it is; the drivers that its URLs name are.
-    asked = {**invocation.dump(), "seconds": None}
+    given = [name for name, _ in invocation.environment]
+    asked = {**invocation.dump(), "environment": given, "secrets": None, "seconds": None}
     named = [dsn.driver_of(os.environ.get(each)) for each in (invocation.variable, "DATABASE_URL")]
     # Checkouts of different age each have their own.
     called = json.dumps([str(folder.absolute()), asked, named, _tools()])

@@ -340,6 +340,11 @@ _SCHEMA_WORDS = {
     "one from which the configuration's paths lead to env.py",
     "engineName": "Of an env.py with several databases, the section of alembic.ini of the one that "
     "this stack has; empty for one database",
+    "driver": "Driver that env.py's URL is to name; empty takes the one that its variable or "
+    "alembic.ini names, or none",
+    "migrationsEnvironment": "Environment variables for env.py and revisions, by name; set with "
+    "--secret, their values are in no message, plan or state",
+    "renderTimeout": "How long env.py and the revisions may take to be rendered; 0 for no limit",
     "lint": "What becomes of findings in pending revisions: off, report, refuse (an error stops "
     "up); empty takes what the environment says",
     "lint_levels": "Levels of rules that differ from their own, by rule: error, warning, note, off",
@@ -369,6 +374,7 @@ _SCHEMA_TYPES: Mapping[str, Literal["array", "integer", "object"]] = {
     "driftIgnore": "array",
     "xArguments": "array",
     "lint_levels": "object",
+    "migrationsEnvironment": "object",
     "rehearse_rows": "integer",
 }
 _SCHEMA = (

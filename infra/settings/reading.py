@@ -90,7 +90,7 @@ def parse(
         part.check(draft)
     if draft.mistakes:
         raise SettingsError(draft.mistakes)
-    return _settings(draft, secret="xArguments" in (secrets or ()))
+    return _settings(draft, secrets or ())
 
 
 def _unknown(name: str) -> str:
@@ -117,7 +117,7 @@ def _check_secrets(draft: Draft, secrets: Collection[str]) -> None:
         )
 
 
-def _settings(draft: Draft, *, secret: bool) -> Settings:
+def _settings(draft: Draft, secrets: Collection[str]) -> Settings:
     return Settings(
         environment=draft["environment"],
         target=draft["target"],
@@ -153,7 +153,8 @@ def _settings(draft: Draft, *, secret: bool) -> Settings:
             environment=draft.environment,
             moved_to=draft["movedTo"],
             schema=draft["schema"],
-            x_secret=secret,
+            x_secret="xArguments" in secrets,
+            variables_secret="migrationsEnvironment" in secrets,
         ),
     )
 

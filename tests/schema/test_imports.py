@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -162,3 +165,55 @@ def test_a_connection_at_import_leaves_revisions_to_their_real_run(project: Proj
     found = history.read(project.root, _OWN).revisions[0].upgrade
 
     assert "line 2 connects to a database" in found.live
+
+
+def test_variables_reach_env_py_and_their_values_stay_hidden(project: Project) -> None:
+    """Another value is another history; in a message a secret one is blotted out."""
+    read = "import os\nMODE = os.environ['MODE']"
+    project.revision("aaaa", None, "op.execute(f\"SELECT '{MODE}'\")", head=read)
+    modes = []
+    for mode in ("batch", "steady", "batch"):
+        given = Invocation(variable="APP_DB", environment=(("MODE", mode),))
+        modes.append(history.read(project.root, given).revisions[0].upgrade.statements)
+    project.revision("aaaa", None, head=f"{read}\nraise ValueError(MODE)")
+    hidden = Invocation(environment=(("MODE", "hunter22"),), secrets=("hunter22",))
+
+    with pytest.raises(HistoryError, match=r"ValueError: \*\*\*") as caught:
+        history.read(project.root, hidden)
+
+    assert modes == [("SELECT 'batch'",), ("SELECT 'steady'",), ("SELECT 'batch'",)]
+    assert "hunter22" not in str(caught.value)
+    assert "MODE" not in os.environ
+
+
+def test_progress_of_rendering_is_told(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it takes a while; and an interruption ends the process at once."""
+    monkeypatch.setattr(history, "_QUIET_SECONDS", 0.0)
+    monkeypatch.setattr(history, "_BETWEEN_SECONDS", 0.0)
+    project.revision("bbbb", "aaaa", "while True:\n    pass")
+    told: list[str] = []
+
+    def interrupt() -> None:
+        if told and told[-1] == "rendering revision 2 of 2":
+            raise KeyboardInterrupt
+
+    watching = history.Observer(report=told.append, interrupt=interrupt)
+    begun = time.monotonic()
+    with history.observed(watching), pytest.raises(KeyboardInterrupt):
+        history.read(project.root, _OWN)
+
+    assert time.monotonic() - begun < 20
+    wait_until(lambda: not _left(project.root))
+
+
+@pytest.mark.usefixtures("real_processes")
+def test_ctrl_c_ends_rendering_with_status_130(project: Project) -> None:
+    """And leaves no process."""
+    project.revision("bbbb", "aaaa", "while True:\n    pass")
+    command = [sys.executable, "-m", "infra.schema", "history", "--migrations", str(project.root)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        assert process.stderr.readline() == b"rendering revision 2 of 2\n"
+        process.send_signal(signal.SIGINT)
+        assert process.wait(10) == 130
+    wait_until(lambda: not _left(project.root))

@@ -18,12 +18,13 @@ from sqlalchemy.dialects.postgresql.base import PGDialect
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sqlalchemy.util import get_cls_kwargs
 
+from infra.schema.invocation import DRIVERS
+
 if TYPE_CHECKING:
     from sqlalchemy import URL
     from sqlalchemy.engine import Dialect
 
 __all__ = [
-    "DRIVERS",
     "default_driver",
     "dialects",
     "entry",
@@ -31,9 +32,6 @@ __all__ = [
     "lenient",
     "offer_unconnected",
 ]
-
-DRIVERS = ("psycopg", "psycopg2", "asyncpg", "pg8000", "psycopg2cffi", "psycopg_async")
-"""As SQLAlchemy's URLs name them."""
 
 _ASYNCHRONOUS = {"asyncpg", "psycopg_async"}
 _MODULES = {"psycopg_async": "psycopg"}

@@ -30,6 +30,9 @@ _DATABASES = "all databases"  # an attribute of the configuration
 _URL = "{url}"  # in an argument of env.py: the URL of the database
 
 
+_OWN = Path(__file__).resolve().parents[3]
+
+
 def enter(place: Directory, invocation: Invocation, *, url: str, offline: bool = False) -> Config:
     """Make this process one of the project: its folder, its modules, and the URL in all places.
 
@@ -52,6 +55,7 @@ def enter(place: Directory, invocation: Invocation, *, url: str, offline: bool =
     os.chdir(place.root)
     if str(place.root) not in sys.path:
         sys.path.append(str(place.root))  # as `python -m alembic` has it
+    os.environ.update(invocation.environment)
     _follow_python_path(place.root)
     config = place.config()
     call(config, place, invocation, "upgrade", "heads", *(["--sql"] if offline else []), url=url)
@@ -96,7 +100,7 @@ def _follow_python_path(root: Path) -> None:
     """Let relative folders of PYTHONPATH begin where Alembic is called."""
     for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep):
         folder = root / entry
-        if entry and not Path(entry).is_absolute() and str(folder) not in sys.path:
+        if entry and folder.resolve() != _OWN and str(folder) not in sys.path:
             sys.path.append(str(folder))
 
 
@@ -155,5 +159,4 @@ def _leave_own_package() -> None:
     package = __name__.partition(".")[0]
     for name in [name for name in sys.modules if name.partition(".")[0] == package]:
         del sys.modules[name]
-    own = Path(__file__).resolve().parents[3]
-    sys.path[:] = [path for path in sys.path if Path(path).resolve() != own]
+    sys.path[:] = [path for path in sys.path if Path(path).resolve() != _OWN]

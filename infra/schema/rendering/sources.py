@@ -193,11 +193,17 @@ def listing_stamp(path: str, suffixes: Iterable[str] = ("",)) -> str:
     return hashlib.sha256("\0".join(names).encode(errors="surrogateescape")).hexdigest()
 
 
-def environment_stamp(names: Iterable[str], salt: str) -> str:
-    """Give a digest of the values of variables, all together: one may be a password."""
+def environment_stamp(names: Iterable[str], salt: str, more: Mapping[str, str]) -> str:
+    """Give a digest of the values of variables, all together: one may be a password.
+
+    Args:
+        names: Of the variables.
+        salt: Of the digest.
+        more: What a history is given beside the environment of this process.
+    """
     total = hashlib.sha256(salt.encode())
     for name in names:
-        value = os.environ.get(name)
+        value = more.get(name, os.environ.get(name))
         total.update(b"\0" if value is None else value.encode(errors="surrogateescape") + b"\1")
     return total.hexdigest()
 

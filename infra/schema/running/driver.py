@@ -15,6 +15,7 @@ from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
 from infra.schema import dsn
+from infra.schema.invocation import DRIVERS
 from infra.schema.rendering import drivers
 
 if TYPE_CHECKING:
@@ -88,7 +89,7 @@ def offer(given: str, *, asynchronous: bool) -> None:
         given: The driver that env.py expects; empty for SQLAlchemy's choice.
         asynchronous: Whether env.py makes an asynchronous engine of a synchronous one.
     """
-    for name in drivers.DRIVERS:
+    for name in DRIVERS:
         registry.impls[f"postgresql.{name}"] = _loader(name)
     default = _ASYNCPG if asynchronous else given or drivers.default_driver()
     registry.impls["postgresql"] = _loader(default, _ASYNCPG)
