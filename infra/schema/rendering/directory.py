@@ -51,8 +51,6 @@ class Directory:
     def config(self) -> Config:
         """Open the configuration, as `alembic` does."""
         ini, toml = (str(path) if path else None for path in (self.ini, self.toml))
-        if toml is None:  # Alembic before 1.16 knows no such argument
-            return Config(ini, ini_section=self.section)
         return Config(ini, toml_file=toml, ini_section=self.section)
 
 
