@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from infra.errors import GroundworkError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Self
 
     from infra.schema.model import Drift
     from infra.schema.review import Finding

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 import configparser
+import importlib
 import sys
-import tomllib
 import warnings
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.machinery import PathFinder
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from alembic.config import Config
 from alembic.util import CommandError
@@ -100,10 +101,19 @@ def _has_tool(toml: Path) -> bool:
     if not toml.is_file():
         return False
     try:
-        tool = tomllib.loads(toml.read_text(encoding="utf-8")).get("tool", {})
+        tool = _toml(toml.read_text(encoding="utf-8")).get("tool", {})
     except (OSError, ValueError) as exc:
         raise HistoryError(f"{toml} can't be read: {exc}. Nothing was done.") from exc
     return isinstance(tool, dict) and "alembic" in tool
+
+
+def _toml(text: str) -> dict[str, Any]:
+    """Read TOML; Python 3.10 has no reader of its own, and an Alembic that needs one brings it."""
+    for name in ("tomllib", "tomli"):
+        with suppress(ImportError):
+            given: dict[str, Any] = importlib.import_module(name).loads(text)
+            return given
+    return {}
 
 
 def _above(place: Path, invocation: Invocation) -> Directory:

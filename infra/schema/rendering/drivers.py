@@ -25,15 +25,18 @@ if TYPE_CHECKING:
     from sqlalchemy.engine import Dialect
 
 __all__ = [
+    "ASYNCHRONOUS",
     "default_driver",
     "dialects",
     "entry",
     "installed",
     "lenient",
     "offer_unconnected",
+    "usable",
 ]
 
-_ASYNCHRONOUS = {"asyncpg", "psycopg_async"}
+ASYNCHRONOUS = frozenset({"asyncpg", "psycopg_async"})
+"""Drivers that an event loop awaits."""
 _MODULES = {"psycopg_async": "psycopg"}
 _CLASSES = {
     "psycopg": ("psycopg", "PGDialect_psycopg", "PGDialectAsync_psycopg"),
@@ -55,6 +58,17 @@ def installed(driver: str) -> bool:
         return importlib.util.find_spec(_MODULES.get(driver, driver)) is not None
     except (ImportError, ValueError):
         return False
+
+
+def usable(driver: str) -> bool:
+    """Tell whether a driver is installed, and this SQLAlchemy has a dialect for it."""
+    if not installed(driver):
+        return False
+    try:
+        dialects(driver)
+    except ImportError:
+        return False
+    return True
 
 
 class _AnyOptions:
@@ -164,7 +178,7 @@ def _loader(driver: str) -> Any:
             with suppress(ImportError):
                 plain, asynchronous = dialects(driver)
         return entry(
-            lenient(plain) if plain else _stand_in(driver, asynchronous=driver in _ASYNCHRONOUS),
+            lenient(plain) if plain else _stand_in(driver, asynchronous=driver in ASYNCHRONOUS),
             lenient(asynchronous) if asynchronous else _stand_in(driver, asynchronous=True),
         )
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, cast
 
 import alembic.context
 from alembic.runtime.environment import EnvironmentContext
-from sqlalchemy import Engine, event, text
+from sqlalchemy import event, text
 from sqlalchemy.dialects.postgresql.named_types import CreateDomainType, CreateEnumType
+from sqlalchemy.engine import Engine
 from sqlalchemy.inspection import _inspects
 from sqlalchemy.schema import DDLElement
 

@@ -173,8 +173,7 @@ def checksum(path: Path) -> str:
 def file_stamp(path: str) -> str:
     """Give the sha256 of a file's content; empty where there is none."""
     try:
-        with Path(path).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.sha256(Path(path).read_bytes()).hexdigest()
     except OSError:
         return ""
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import asyncpg
 from alembic.util import CommandError
-from sqlalchemy import Engine, event
+from sqlalchemy import event
+from sqlalchemy.engine import Engine
 
+from infra.schema.rendering import drivers
 from infra.schema.rendering.sources import absolute, entry, is_project, read_elsewhere
 from infra.schema.running.records import OURS
 from infra.schema.statements import losses, session
@@ -146,8 +148,10 @@ class OwnStatements:
         A listener of an engine sends SQL by the driver's own cursor, which no engine tells of.
         """
         event.listen(Engine, "before_cursor_execute", self._before)
-        driver: Any = asyncpg.Connection
-        sending = {name: getattr(driver, name) for name in _SENDING}
+        driver: Any = None
+        if drivers.installed("asyncpg"):
+            driver = importlib.import_module("asyncpg").Connection
+        sending = {name: getattr(driver, name) for name in _SENDING if driver}
         for name, send in sending.items():
             setattr(driver, name, self._looking(send))
         try:

@@ -1,15 +1,18 @@
-"""Lets any env.py reach PostgreSQL with asyncpg, a synchronous one too, by any form of URL."""
+"""Lets any env.py reach PostgreSQL with asyncpg, a synchronous one too, by any form of URL.
+
+Without asyncpg in its environment, with another driver that is there.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import contextvars
+import importlib
 import inspect
 import sys
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-import asyncpg
 from greenlet import getcurrent, greenlet  # type: ignore[import-untyped]  # it ships none
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
@@ -63,7 +66,8 @@ def arguments(options: Mapping[str, Any]) -> dict[str, Any]:
     What only tunes the client of another driver (`keepalives`, `prepare_threshold`) has no
     counterpart, and is left out.
     """
-    known = {*inspect.signature(asyncpg.connect).parameters, *_OF_DIALECT}
+    connect = importlib.import_module(_ASYNCPG).connect
+    known = {*inspect.signature(connect).parameters, *_OF_DIALECT}
     taken = {name: value for name, value in options.items() if name in known}
     for theirs, ours in (("connect_timeout", "timeout"), ("dbname", "database")):
         if theirs in options:
@@ -81,7 +85,7 @@ def arguments(options: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def offer(given: str, *, asynchronous: bool) -> None:
-    """Make `postgresql://` and the drivers that are not installed lead to asyncpg.
+    """Make `postgresql://` and the drivers that are not installed lead to one that is.
 
     Any of them takes the options of the others.
 
@@ -98,13 +102,24 @@ def offer(given: str, *, asynchronous: bool) -> None:
 def _loader(name: str, asynchronous: str = "") -> Callable[[], type[Any]]:
     def load() -> type[Any]:
         ours = drivers.lenient(Dialect)
-        if name == _ASYNCPG or not drivers.installed(name):
+        used = name if drivers.usable(name) else _spare()
+        if used == _ASYNCPG:
             return drivers.entry(ours, ours)
-        plain, own = drivers.dialects(name)
-        own = ours if asynchronous == _ASYNCPG or own is None else drivers.lenient(own)
-        return drivers.entry(drivers.lenient(plain), own)
+        plain, own = drivers.dialects(used)
+        if drivers.usable(_ASYNCPG) and (asynchronous == _ASYNCPG or own is None):
+            own = Dialect
+        elif own is None and drivers.usable("psycopg"):
+            own = drivers.dialects("psycopg")[1]
+        own = drivers.lenient(own) if own else ours
+        # With one that awaits, `drive` serves an engine of either kind.
+        return drivers.entry(own if name in drivers.ASYNCHRONOUS else drivers.lenient(plain), own)
 
     return load
+
+
+def _spare() -> str:
+    """Give the driver that stands for those that are not here."""
+    return next((name for name in (_ASYNCPG, *DRIVERS) if drivers.usable(name)), _ASYNCPG)
 
 
 class _Awaiting(greenlet):  # type: ignore[misc]  # it ships no types
