@@ -51,8 +51,9 @@ def _commands() -> list[str]:
 
 
 def test_the_scripts_can_be_started() -> None:
-    """Both are executable, and tell how they are used."""
-    assert {path.name for path in _SCRIPTS} == {"preview", "comment", "run", "docker", "browser"}
+    """All are executable, and those of users tell how they are used."""
+    names = {"preview", "comment", "run", "docker", "browser", "pooler"}
+    assert {path.name for path in _SCRIPTS} == names
     for path in _SCRIPTS:
         assert path.stat().st_mode & 0o111 == 0o111, path
     for name in ("preview", "comment"):

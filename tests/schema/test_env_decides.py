@@ -275,6 +275,26 @@ def test_what_the_online_half_alone_does_is_done(
         one.execute("DROP ROLE acme_owner")
 
 
+def test_a_plan_runs_nothing_that_only_the_online_half_does(tmp_path: Path) -> None:
+    """Programs, files and the end of the process in the online half wait for the real run."""
+    project = projects.bare(tmp_path)
+    env = project.scripts / "env.py"
+    effects = (
+        f"    __import__('subprocess').run(['touch', {str(tmp_path / 'program')!r}])\n",
+        f"    open({str(tmp_path / 'file')!r}, 'w').close()\n",
+        "    __import__('os')._exit(7)\n",
+    )
+    text = env.read_text()
+    assert _CONFIGURE in text
+    project.revision("r1", None, _TABLE)
+    for effect in effects:
+        env.write_text(text.replace(_CONFIGURE, effect + _CONFIGURE, 1))
+        assert history.read(tmp_path).heads == ("r1",)
+
+    assert not (tmp_path / "program").exists()
+    assert not (tmp_path / "file").exists()
+
+
 _PLACES = """
 SELECT string_agg(format('%I.%I of %s', schemaname, tablename, tableowner), ' ' ORDER BY 1)
 FROM pg_tables WHERE schemaname !~ '^pg_|information_schema|schema_ledger'

@@ -34,27 +34,47 @@ _MENTIONED = re.compile(rb"\b(?:%s)\b" % "|".join(_CLOCKS | _DATES).encode())
 def forbid(recorder: Recorder) -> None:
     """Let no revision run a program, talk to a network, write a file or wait: a preview must not.
 
-    Whichever does is noted as one that needs its real run, and what it wanted is refused.
+    Whichever does is noted as one that needs its real run, and what it wanted is refused. The same
+    holds for the online half of env.py, but for what env.py did when it rendered as well.
     """
+    done: set[str] = set()
 
     def heard(event: str, arguments: tuple[Any, ...]) -> None:
-        if not recorder.rendering:
+        what = _effect(event, arguments)
+        if not what:
             return
-        what = ""
-        if event in _PROGRAMS:
-            what = "runs a program"
-        elif event in _NETWORK:
-            what = "uses the network"
-        elif event == "open" and _writes(*arguments):
-            what = "writes a file"
-        if recorder.trying and event not in _NETWORK:
-            return  # it did so when it rendered as well
-        if what:
-            recorder.refuse(what)
-            raise NotRenderableError(f"SQL is asked for, and a revision {what}")
+        if not recorder.rendering:
+            done.add(f"{event} {arguments[:2]}")
+            return
+        if recorder.trying and event not in _NETWORK and f"{event} {arguments[:2]}" in done:
+            return
+        recorder.refuse(what)
+        raise NotRenderableError(f"SQL is asked for, and a revision {what}")
 
     sys.addaudithook(heard)
+    _end_in_order(recorder)
     _waiting.append(recorder)
+
+
+def _effect(event: str, arguments: tuple[Any, ...]) -> str:
+    """Say what an audit event does outside of this process; empty for nothing."""
+    if event in _PROGRAMS:
+        return "runs a program"
+    if event in _NETWORK:
+        return "uses the network"
+    return "writes a file" if event == "open" and _writes(*arguments) else ""
+
+
+def _end_in_order(recorder: Recorder) -> None:
+    """Let `os._exit` in a revision, or in a trial of env.py, end that alone."""
+    end = os._exit
+
+    def leave(status: int) -> None:
+        if recorder.rendering:
+            raise SystemExit(status)
+        end(status)
+
+    os._exit = leave  # type: ignore[assignment]  # in this process alone
 
 
 _waiting: list[Recorder] = []  # those that render in this process: one
