@@ -16,7 +16,12 @@ __all__ = ["called", "write"]
 _FOUND = re.compile(r"^(?:INFO +\[alembic\.autogenerate\S*\] )?(Detected .*)$", re.MULTILINE)
 _EMPTY = "For an empty one to fill by hand, run it again with: --empty"
 # By a stack's key, what `infra.schema.invocation` calls it.
-_CALLED = {"url_variable": "variable", "iniSection": "section", "engineName": "engine"}
+_CALLED = {
+    "url_variable": "variable",
+    "iniSection": "section",
+    "engineName": "engine",
+    "driver": "driver",
+}
 
 
 def called(configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
@@ -33,11 +38,19 @@ def called(configured: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     given: dict[str, Any] = {name: texts[key] for key, name in _CALLED.items() if texts.get(key)}
     if texts.get("migrationsRoot"):
         given["root"] = str(versions.ROOT / Path(texts["migrationsRoot"]).expanduser())
+    if texts.get("migrationsPython"):
+        python = versions.ROOT / Path(texts["migrationsPython"]).expanduser()
+        given["python"] = str(python / "bin" / "python" if python.is_dir() else python)
     if texts.get("xArguments"):
         arguments = json.loads(texts["xArguments"])
         given["arguments"] = arguments
         if configured["xArguments"].get("secret"):
             given["secrets"] = [text.partition("=")[2] or text for text in arguments]
+    if texts.get("migrationsEnvironment"):
+        variables = json.loads(texts["migrationsEnvironment"])
+        given["environment"] = [[name, str(value)] for name, value in sorted(variables.items())]
+        if configured["migrationsEnvironment"].get("secret"):
+            given["secrets"] = [*given.get("secrets", []), *map(str, variables.values())]
     return given
 
 
@@ -93,8 +106,9 @@ def write(  # noqa: PLR0913 - where, of which database, and how it is called
 
 def _asked(task: Mapping[str, Any], order: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Let the process that runs env.py do it; gives its answer, and what else it said."""
+    python = task["invocation"].get("python") or str(venv.python())
     done = subprocess.run(
-        [str(venv.python()), "-m", "infra.schema.online"],
+        [python, "-m", "infra.schema.online"],
         cwd=versions.ROOT,
         input=f"{json.dumps(task)}\n{json.dumps(order)}\n",
         capture_output=True,

@@ -49,7 +49,11 @@ DONE, FAILED, PENDING = 0, 1, 2
 
 
 # As the `alembic` command spells them.
-_AS_ALEMBIC = {"iniSection": ("-n", "--name"), "xArguments": ("-x",)}
+_SHORT = {
+    "iniSection": ("-n", "--name"),
+    "xArguments": ("-x",),
+    "migrationsPython": ("--python",),
+}
 
 
 class UsageError(GroundworkError):
@@ -196,7 +200,7 @@ def _add_options(command: argparse.ArgumentParser, *, rehearse: str = "") -> Non
 def _option(key: str) -> tuple[str, ...]:
     """Spell a key as an option: words in lower case, with dashes between them."""
     words = re.sub("([A-Z])", r"-\1", key).replace("_", "-")
-    return (*_AS_ALEMBIC.get(key, ()), f"--{words.lower()}")
+    return (*_SHORT.get(key, ()), f"--{words.lower()}")
 
 
 def _kind(key: str, default: str) -> dict[str, Any]:

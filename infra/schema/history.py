@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import child, store
+from infra.schema import child, interpreter, store
 from infra.schema.errors import HistoryError
 from infra.schema.invocation import Invocation
 from infra.schema.model import History
@@ -49,8 +49,11 @@ def read(
         keep: Whether to keep the result for the next time; not where the folder will be gone.
 
     Raises:
-        HistoryError: The configuration, a revision or env.py is broken; or rendering never ends.
+        HistoryError: The configuration, a revision or env.py is broken; the interpreter lacks
+            what is needed; or rendering never ends.
     """
+    if invocation.python:
+        interpreter.examine(invocation.python)
     kept = store.recall(folder, invocation) if keep else None
     if kept is not None:
         return History.of(kept)
@@ -128,11 +131,15 @@ def _compiled(folder: Path, invocation: Invocation, seconds: float) -> dict[str,
     }
     progress = _Progress()
     given = child.converse(
-        child.command("infra.schema.compiler"),
+        interpreter.command(invocation.python, "infra.schema.compiler"),
         task,
         folder=_ROOT,
         # The order of a set is then the same in every run, and so is SQL that follows it.
-        environment={**os.environ, **dict(invocation.environment), "PYTHONHASHSEED": "0"},
+        environment={
+            **interpreter.environ(invocation.python),
+            **dict(invocation.environment),
+            "PYTHONHASHSEED": "0",
+        },
         seconds=seconds,
         turned=progress,
     )

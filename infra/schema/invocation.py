@@ -32,6 +32,7 @@ class Invocation:
         secrets: Texts that no message, plan or state may show.
         driver: The driver that its URL names; empty takes the one that was there before.
         environment: Environment variables that env.py has beside its own, by name.
+        python: The interpreter that renders and runs online, absolute; "" for this process's own.
         seconds: How long env.py and the revisions may take to be rendered.
     """
 
@@ -43,6 +44,7 @@ class Invocation:
     secrets: tuple[str, ...] = ()
     driver: str = ""
     environment: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    python: str = ""
     seconds: float = 900.0
 
     def dump(self) -> dict[str, Any]:

@@ -144,7 +144,7 @@ class _Project:
         return {"made": sorted(str(path) for path in self._files_of_revisions() - before)}
 
     def _runs_environment(self) -> bool:
-        return bool(asbool(self._config.get_alembic_option("revision_environment")))
+        return bool(asbool(directory.option(self._config, "revision_environment")))
 
     def _files_of_revisions(self) -> set[Path]:
         folders = revisions.locations(self._scripts)

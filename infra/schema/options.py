@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from infra.schema import drift
+from infra.schema import drift, interpreter
 from infra.schema.invocation import (
     ALEMBIC,
     DRIVERS,
@@ -56,6 +56,7 @@ DEFAULTS = {
     "engineName": "",
     "driver": "",
     "migrationsEnvironment": "{}",
+    "migrationsPython": "",
     "renderTimeout": "15min",
     "lint": "report",
     "lint_levels": "{}",
@@ -127,6 +128,8 @@ class Options:
         driver: The driver that env.py's URL is to name; empty takes the one that was there before.
         variables: Environment variables for env.py and the revisions; no part of `dump`.
         variables_secret: Whether their values are not to be shown; the same.
+        migrations_python: The interpreter, or the folder of its virtual environment, that renders
+            and runs online; empty takes this project's.
         render_timeout: How long env.py and the revisions may take to be rendered.
         lint: "off"; "report" tells what a review finds in pending revisions; "refuse" lets `up`
             run none with an error among it.
@@ -160,6 +163,7 @@ class Options:
     driver: str = ""
     variables: Mapping[str, str] = field(default_factory=dict, repr=False)
     variables_secret: bool = False
+    migrations_python: str = ""
     render_timeout: str = DEFAULTS["renderTimeout"]
     lint: Literal["off", "report", "refuse"] = "report"
     lint_levels: Mapping[str, str] = field(default_factory=dict)
@@ -187,6 +191,7 @@ class Options:
             root=str(Path(root).expanduser().absolute()) if root else "",
             engine=self.engine_name,
             driver=self.driver,
+            python=interpreter.path(self.migrations_python),
             seconds=seconds(self.render_timeout) or NO_LIMIT,
             environment=tuple(sorted(self.variables.items())),
             secrets=self._secrets(),
@@ -383,6 +388,7 @@ def parse(  # noqa: PLR0913 - each from another place than the values
         driver=given["driver"],
         variables=_variables(given["migrationsEnvironment"]) or {},
         variables_secret=variables_secret,
+        migrations_python=given["migrationsPython"],
         render_timeout=given["renderTimeout"],
         lint=cast("Any", given["lint"]),
         lint_levels=_levels(given["lint_levels"]) or {},

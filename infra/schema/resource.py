@@ -239,7 +239,8 @@ def _blind(id_: str, props: dict[str, Any], given: dict[str, Any], why: str) -> 
 def _called(props: dict[str, Any]) -> tuple[Any, ...]:
     """Give how Alembic is called; what an earlier version did not know is the default."""
     options = {**Options().dump(), **(props.get("options") or {})}
-    named = ("url_variable", "ini_section", "migrations_root", "engine_name", "driver")
+    named = ["url_variable", "ini_section", "migrations_root", "engine_name", "driver"]
+    named.append("migrations_python")
     given = (props.get("arguments") or [], props.get("variables") or {})
     return (*given, *(options[name] for name in named))
 

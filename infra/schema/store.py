@@ -15,7 +15,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import dsn
+from infra.schema import dsn, interpreter
 from infra.schema.rendering import sources
 from toolchain import cache
 from toolchain.errors import ToolchainError
@@ -43,7 +43,7 @@ def recall(folder: Path, invocation: Invocation) -> dict[str, Any] | None:
     """
     try:
         entry = json.loads(_path(folder, invocation).read_text(encoding="utf-8"))
-        if entry["tools"] != _tools() or not _same(entry, invocation):
+        if entry["tools"] != _tools(invocation) or not _same(entry, invocation):
             return None
         history: dict[str, Any] = entry["history"]
     except (OSError, ToolchainError, ValueError, LookupError, TypeError):
@@ -72,7 +72,7 @@ def remember(
         return
     salt = secrets.token_hex(16)
     entry = {
-        "tools": _tools(),
+        "tools": _tools(invocation),
         "files": {path: sources.file_stamp(path) for path in answer["files"]},
         "listings": {
             path: [suffixes, sources.listing_stamp(path, suffixes)]
@@ -104,12 +104,27 @@ def _same(entry: Mapping[str, Any], invocation: Invocation) -> bool:
     )
 
 
+def _tools(invocation: Invocation) -> list[str]:
+    """List what renders: this project's files, the interpreter, and its packages' versions.
+
+    Raises:
+        HistoryError: The interpreter is none.
+    """
+    python = invocation.python
+    here = [python, *interpreter.examine(python).stamp()] if python else _own_packages()
+    return [*_own_files(), *here]
+
+
 @cache_result
-def _tools() -> list[str]:
+def _own_files() -> list[str]:
     here = Path(__file__).parent
     own = sorted(str(path) for pattern in _OWN for path in here.glob(pattern))
-    found = [sources.file_stamp(path) for path in own]
-    found += [sys.version, sys.executable]
+    return [sources.file_stamp(path) for path in own]
+
+
+@cache_result
+def _own_packages() -> list[str]:
+    found = [sys.version, sys.executable]
     for name in _TOOLS:
         with suppress(PackageNotFoundError):
             found.append(f"{name} {version(name)}")
@@ -129,7 +144,7 @@ def _path(folder: Path, invocation: Invocation) -> Path:
     asked = {**invocation.dump(), "environment": given, "secrets": None, "seconds": None}
     named = [dsn.driver_of(os.environ.get(each)) for each in (invocation.variable, "DATABASE_URL")]
     # Checkouts of different age each have their own.
-    called = json.dumps([str(folder.absolute()), asked, named, _tools()])
+    called = json.dumps([str(folder.absolute()), asked, named, _tools(invocation)])
     key = hashlib.sha256(called.encode(errors="surrogateescape"))
     return cache.folder("histories") / f"{key.hexdigest()[:32]}.json"
 

@@ -344,6 +344,8 @@ _SCHEMA_WORDS = {
     "alembic.ini names, or none",
     "migrationsEnvironment": "Environment variables for env.py and revisions, by name; set with "
     "--secret, their values are in no message, plan or state",
+    "migrationsPython": "Interpreter, or folder of a virtual environment, that renders and runs "
+    "online, relative to the project; empty takes the project's own",
     "renderTimeout": "How long env.py and the revisions may take to be rendered; 0 for no limit",
     "lint": "What becomes of findings in pending revisions: off, report, refuse (an error stops "
     "up); empty takes what the environment says",

@@ -264,6 +264,9 @@ def test_a_stack_says_how_alembic_is_called() -> None:
         "iniSection": {"value": "billing", "secret": False},
         "xArguments": {"value": '["a=hunter22", "flag"]', "secret": True},
         "migrationsRoot": {"value": "tests"},
+        "driver": {"value": "psycopg"},
+        "migrationsPython": {"value": "tests/python"},
+        "migrationsEnvironment": {"value": '{"B": "token77", "A": 1}', "secret": True},
         "database": {"value": "other"},
     }
 
@@ -273,7 +276,10 @@ def test_a_stack_says_how_alembic_is_called() -> None:
         "variable": "SHOP",
         "section": "billing",
         "arguments": ["a=hunter22", "flag"],
-        "secrets": ["hunter22", "flag"],
+        "secrets": ["hunter22", "flag", "token77", "1"],
         "root": str(versions.ROOT / "tests"),
+        "driver": "psycopg",
+        "python": str(versions.ROOT / "tests" / "python"),
+        "environment": [["A", "1"], ["B", "token77"]],
     }
     assert Invocation.of(called).command() == "-n billing -x a=*** -x ***"

@@ -9,7 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import child
+from infra.schema import interpreter
 from infra.schema.dsn import redacted
 
 if TYPE_CHECKING:
@@ -42,7 +42,8 @@ def compare(
         "sources": None,
     }
     try:
-        done, noise = _asked(f"{json.dumps(task)}\n{json.dumps({'compare': True})}\n", seconds)
+        orders = f"{json.dumps(task)}\n{json.dumps({'compare': True})}\n"
+        done, noise = _asked(invocation.python, orders, seconds)
     except subprocess.TimeoutExpired:
         return (), "it took longer than the rehearsal may take"
     try:
@@ -56,19 +57,22 @@ def compare(
     return (), answer.get("uncompared") or answer["error"]["text"]
 
 
-def _asked(orders: str, seconds: float | None) -> tuple[subprocess.CompletedProcess[bytes], bytes]:
+def _asked(
+    python: str, orders: str, seconds: float | None
+) -> tuple[subprocess.CompletedProcess[bytes], bytes]:
     """Run the process; gives what it answered, and what else it said.
 
     That goes into a file: a pipe does not end before everything has that env.py may have started.
     """
     with tempfile.TemporaryFile() as noise:
         done = subprocess.run(
-            child.command("infra.schema.online"),
+            interpreter.command(python, "infra.schema.online"),
             check=False,
             stdout=subprocess.PIPE,
             stderr=noise,
             input=orders.encode(),
             cwd=_ROOT,
+            env=interpreter.environ(python),
             timeout=seconds,
         )
         noise.seek(0)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import configparser
 import importlib
+import os
+import re
 import sys
 import warnings
 from contextlib import suppress
@@ -22,7 +24,7 @@ from infra.schema.invocation import ALEMBIC, Invocation
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["Directory", "find"]
+__all__ = ["Directory", "find", "option"]
 
 _INI, _TOML = "alembic.ini", "pyproject.toml"
 _USUAL = Invocation()
@@ -52,7 +54,34 @@ class Directory:
     def config(self) -> Config:
         """Open the configuration, as `alembic` does."""
         ini, toml = (str(path) if path else None for path in (self.ini, self.toml))
-        return Config(ini, toml_file=toml, ini_section=self.section)
+        reads_toml: dict[str, Any] = (
+            {"toml_file": toml} if toml else {}
+        )  # an Alembic before 1.16 does not know it
+        return Config(ini, ini_section=self.section, **reads_toml)
+
+
+def option(config: Config, name: str) -> str | None:
+    """Give an option of Alembic's section; an Alembic before 1.16 has no pyproject.toml to ask."""
+    get = getattr(config, "get_alembic_option", config.get_main_option)
+    value: str | None = get(name)
+    return value
+
+
+def _listed(config: Config) -> tuple[list[str], list[str]]:
+    """Give `version_locations` and `prepend_sys_path`, each split as this Alembic splits them."""
+    if hasattr(config, "get_version_locations_list"):
+        locations = config.get_version_locations_list() or []
+        return locations, config.get_prepend_sys_paths_list() or []
+    separator = config.get_main_option("version_path_separator") or ""
+    by = {"space": r" +", "os": re.escape(os.pathsep), ":": ":", ";": ";"}
+    versions, paths = (
+        re.split(how, config.get_main_option(name) or "")
+        for name, how in (
+            ("version_locations", by.get(separator, r", *| +")),
+            ("prepend_sys_path", r", *| +|:"),
+        )
+    )
+    return [each for each in versions if each], [each for each in paths if each]
 
 
 def find(place: Path, invocation: Invocation = _USUAL) -> Directory:
@@ -206,9 +235,8 @@ class _Readings:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # of separators: Alembic says it when it runs
-                self._location = self._config.get_alembic_option("script_location")
-                self._versions = self._config.get_version_locations_list() or []
-                self._paths = self._config.get_prepend_sys_paths_list() or []
+                self._location = option(self._config, "script_location")
+                self._versions, self._paths = _listed(self._config)
         except (OSError, ValueError, KeyError, TypeError, configparser.Error, CommandError) as exc:
             said = " ".join(str(exc).split())
             named = " and ".join(map(str, directory.files))

@@ -63,12 +63,21 @@ class _Interval(INTERVAL):
         return process
 
 
-class _SingleRange(ranges.AbstractSingleRangeImpl[Any]):
-    """Takes SQLAlchemy's ranges as they are, without a driver's own."""
+def _ranges() -> dict[type, type]:
+    """Give types that take SQLAlchemy's ranges as they are, without a driver's own.
 
+    A SQLAlchemy before 2.0.17 has none to make them of: what holds a range is not rendered then.
+    """
+    if not hasattr(ranges, "AbstractSingleRangeImpl"):
+        return {}
 
-class _MultiRange(ranges.AbstractMultiRangeImpl[Any]):
-    """The same for several in one value."""
+    class SingleRange(ranges.AbstractSingleRangeImpl[Any]):
+        pass
+
+    class MultiRange(ranges.AbstractMultiRangeImpl[Any]):
+        pass
+
+    return {ranges.AbstractSingleRange: SingleRange, ranges.AbstractMultiRange: MultiRange}
 
 
 class _Bits(BIT):
@@ -155,8 +164,7 @@ class _Unconnected(PGDialect_asyncpg):
         sqltypes.Interval: _Interval,
         INTERVAL: _Interval,
         BIT: _Bits,
-        ranges.AbstractSingleRange: _SingleRange,
-        ranges.AbstractMultiRange: _MultiRange,
+        **_ranges(),
     }
     recorder: Recorder
 

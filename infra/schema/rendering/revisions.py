@@ -35,6 +35,7 @@ __all__ = [
     "syntax",
 ]
 
+_PATHS = hasattr(Script, "_from_path")  # since Alembic 1.16
 _NOTHING = "Nothing was done."
 _WORDS = ("base", "head", "heads")
 _TIME = re.compile(r"\d+(\.\d+)?\s*(us|ms|s|min|h|d)?", re.ASCII)
@@ -149,7 +150,7 @@ def ignores(script: Script) -> dict[str, str]:
 def locations(scripts: ScriptDirectory) -> list[Path]:
     """List the folders that revisions are loaded from, as they are named now."""
     try:
-        return list(scripts._version_locations)  # noqa: SLF001 - no public way to a path for each
+        return [Path(each) for each in scripts._version_locations]  # noqa: SLF001 - no public way to a path for each
     finally:
         # Alembic keeps them from the first time that it is asked on; env.py may name others yet.
         vars(scripts).pop("_version_locations", None)
@@ -160,17 +161,29 @@ def _files(scripts: ScriptDirectory) -> Iterator[Path]:
     for location in locations(scripts):
         if not location.exists():
             continue
-        for path in Script._list_py_dir(scripts, location):  # noqa: SLF001 - as Alembic lists them
+        # An Alembic before 1.16 takes and gives texts; before 1.10 names without their folder.
+        place: Any = location if _PATHS else str(location)
+        for found in Script._list_py_dir(scripts, place):  # noqa: SLF001 - as Alembic lists them
+            path = location / found
             if path.resolve() not in seen:
                 seen.add(path.resolve())
                 yield path.resolve()
+
+
+def _load(scripts: ScriptDirectory, path: Path) -> Script | None:
+    """Load a file the way Alembic does."""
+    if _PATHS:
+        return Script._from_path(scripts, path)  # noqa: SLF001 - no public way
+    old: Any = Script
+    loaded: Script | None = old._from_filename(scripts, str(path.parent), path.name)  # noqa: SLF001 - the same
+    return loaded
 
 
 def _script(scripts: ScriptDirectory, path: Path) -> Script | None:
     child.at(path.name)
     ordering.begin_function()
     try:
-        script = Script._from_path(scripts, path)  # noqa: SLF001 - the way Alembic loads one
+        script = _load(scripts, path)
     except SyntaxError as exc:
         raise HistoryError(f"{_broken(path)}: {syntax(exc, path)}. {_NOTHING}") from exc
     except AttributeError as exc:

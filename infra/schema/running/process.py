@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from infra.schema import child, ledger, named_types
+from infra.schema import interpreter, ledger, named_types
 from infra.schema.dsn import redacted
 from infra.schema.running.failures import Failure, Reason
 
@@ -123,13 +123,15 @@ class Online:
     async def _start(self) -> None:
         """Start it, and tell it what no process list may show."""
         await self.close()
+        python = self._terms.invocation.python
         listening, telling = os.pipe()
         self._process = await asyncio.create_subprocess_exec(
-            *child.command("infra.schema.online"),
+            *interpreter.command(python, "infra.schema.online"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=telling,
             cwd=_ROOT,
+            env=interpreter.environ(python),
             limit=_LINE_BYTES,
             # Ctrl-C in a terminal is for the caller, which ends this one between two revisions.
             start_new_session=True,
