@@ -88,10 +88,11 @@ diagram: ## Draw the entity diagram of docs/schema.md from the models
 	@$(TOOLCHAIN) venv --dev
 	@.venv/bin/python -m docs.diagram
 
-bench: ## Measure against floors: a second `make up`, a history of 300 revisions
+bench: ## Measure against floors: a second `make up`, a history applied, one rendered
 	@$(TOOLCHAIN) venv --dev
 	@.venv/bin/python -m bench.second_up
 	@.venv/bin/python -m bench.apply_history
+	@.venv/bin/python -m bench.compile_history
 
 lock: ## Spread the versions of pyproject.toml into the lock files
 	@$(TOOLCHAIN) venv --dev

@@ -23,14 +23,14 @@ if TYPE_CHECKING:
 
     from infra.servers.throwaway import Throwaway
 
-__all__ = ["main"]
+__all__ = ["main", "write_history"]
 
 _ROOT = Path(__file__).parents[1]
 _RUNS = 5
 _REVISIONS = 300
 _REVISION = '''\
 """revision {number}"""
-from alembic import op
+{head}from alembic import op
 import sqlalchemy as sa
 revision = "rev{number:04}"
 down_revision = {parent!r}
@@ -81,17 +81,24 @@ else:
 def main() -> None:
     """Measure, and print seconds and ratios as a table in Markdown."""
     with tempfile.TemporaryDirectory() as folder, throwaway() as server:
-        files = _files(Path(folder))
+        files = write_history(Path(folder), _REVISIONS)
         _measure(server, files)
 
 
-def _files(folder: Path) -> Path:
+def write_history(folder: Path, revisions: int, head: str = "") -> Path:
+    """Write an Alembic directory; gives its folder.
+
+    Args:
+        folder: An empty one.
+        revisions: How many.
+        head: Lines of Python before the others of each revision.
+    """
     (folder / "versions").mkdir()
     (folder / "alembic.ini").write_text("[alembic]\nscript_location = %(here)s\n")
     (folder / "env.py").write_text(_ENV)
-    for number in range(_REVISIONS):
+    for number in range(revisions):
         parent = f"rev{number - 1:04}" if number else None
-        text = _REVISION.format(number=number, parent=parent)
+        text = _REVISION.format(number=number, parent=parent, head=head)
         (folder / "versions" / f"rev{number:04}.py").write_text(text)
     return folder
 

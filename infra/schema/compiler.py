@@ -32,6 +32,7 @@ from infra.schema.rendering import (
     environment,
     online_half,
     ordering,
+    repeatability,
     revisions,
     sources,
     type_uses,
@@ -172,7 +173,7 @@ def _digest(files: Iterable[str], root: str) -> str:
 
 
 class _Compilation:
-    """One run of env.py, in which every revision is rendered twice, both ways."""
+    """One run of env.py, in which every revision is rendered both ways."""
 
     def __init__(
         self,
@@ -186,6 +187,7 @@ class _Compilation:
         self._scripts = scripts
         self._files = files
         self._recorder = Recorder(str(Path(scripts.dir, "env.py")))
+        self._sources = repeatability.Sources(self._recorder)
         self._rendered: list[dict[str, Rendering]] = []
         self._root = str(Path.cwd())
         self._needs: dict[str, tuple[str, ...]] = {}
@@ -198,6 +200,7 @@ class _Compilation:
         self._root = root
         forbid_connections(self._recorder)
         effects.forbid(self._recorder)
+        self._sources.listen()
         effects.discard_scripts(str(Path(self._scripts.dir, "env.py")))
         offline = self._invocation.redacted(self._run_environment())
         self._load()
@@ -273,15 +276,27 @@ class _Compilation:
             )
 
     def _render(self, impl: DefaultImpl, options: dict[str, Any]) -> None:
-        """Render all revisions, and once more with their files executed anew."""
+        """Render all revisions; once more, with its file executed again, what may change."""
         if self._recorder.runs > 1:
             return
+        before = bool(self._files)
         self._load()
-        modules = [file.module for file in self._files]
-        self._rendered.append(self._both_ways(impl, options, modules))
-        modules = [revisions.module_again(file) for file in self._files]
+        pairs = [(file, file.module) for file in self._files]
+        first = self._both_ways(impl, options, pairs)
+        files = [str(Path(self._scripts.dir, "env.py")), *(file.path for file in self._files)]
+        # Those that env.py has chosen were loaded after what it may have changed.
+        everything = not before or repeatability.hooks(files, self._root, impl.context_opts)
+        changing = [file for file in self._files if everything or self._may_change(file, first)]
         clock = effects.Clock(self._recorder, self._root)
-        self._rendered.append(self._both_ways(impl, options, modules, clock))
+        again = [(file, revisions.module_again(file)) for file in changing]
+        self._rendered = [first, first | self._both_ways(impl, options, again, clock=clock)]
+
+    def _may_change(self, file: File, rendered: dict[str, Rendering]) -> bool:
+        """Tell whether a revision has to be rendered once more to know that it stays the same."""
+        both = [rendered[f"{direction} {file.revision}"] for direction in ("up", "down")]
+        if all(rendering.live for rendering in both):
+            return False  # it runs through env.py anyway
+        return any(rendering.varies for rendering in both) or not repeatability.is_fixed(file.path)
 
     def _load(self) -> None:
         """Load the revisions where env.py says, if it was to say so."""
@@ -293,12 +308,12 @@ class _Compilation:
         self,
         impl: DefaultImpl,
         options: dict[str, Any],
-        modules: list[Any],
+        pairs: list[tuple[File, Any]],
+        *,
         clock: effects.Clock | None = None,
     ) -> dict[str, Rendering]:
         """Render up from the first to the last, and down from the last to the first."""
         rendered = {}
-        pairs = list(zip(self._files, modules, strict=True))
         for direction, order in (("up", pairs), ("down", pairs[::-1])):
             for number, (file, module) in enumerate(order, 1):
                 # In it Alembic notes which types a run has made; see `named_types`.
@@ -309,6 +324,7 @@ class _Compilation:
                 ordering.begin_function()
                 with clock.watched(file.path) if clock else nullcontext():
                     rendering = self._recorder.render(file.path, function, options)
+                rendering.varies = self._sources.taken()
                 rendered[f"{direction} {file.revision}"] = rendering
         return rendered
 
@@ -395,9 +411,9 @@ class _Compilation:
             return "its file says online = True"
         if first.live or second.live:
             return self._invocation.redacted(first.live or second.live)
-        if first != second:
-            return _CHANGES
         script = first.script(named_types.Memo())
+        if first != second or repeatability.shows_address(script.statements):
+            return _CHANGES
         if any(map(self._invocation.shows_secret, script.statements)):
             return _HOLDS_HIDDEN
         return script.live

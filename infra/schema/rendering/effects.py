@@ -6,8 +6,11 @@ import builtins
 import datetime as dt
 import io
 import os
+import platform
 import re
+import socket
 import sys
+import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,7 +31,11 @@ _PROGRAMS = {"subprocess.Popen", "os.system", "os.exec", "os.posix_spawn", "os.f
 _NETWORK = {"socket.connect", "socket.getaddrinfo"}
 _CLOCKS = {"time", "time_ns", "localtime", "gmtime", "strftime", "ctime", "asctime"}
 _DATES = {"now", "utcnow", "today"}
-_MENTIONED = re.compile(rb"\b(?:%s)\b" % "|".join(_CLOCKS | _DATES).encode())
+# What tells of this process or this machine; two renderings in one process may give the same.
+_HERE = (id, os.getpid, os.getppid, os.uname, socket.gethostname, threading.get_ident)
+_HERE_IN_PYTHON = (platform.node, platform.uname, platform.platform)
+_NAMES = {*_CLOCKS, *_DATES, *(each.__name__ for each in (*_HERE[1:], *_HERE_IN_PYTHON))}
+_MENTIONED = re.compile(rb"\b(?:%s)\b|\bid\b\s*[(,)]" % "|".join(_NAMES).encode())
 
 
 def forbid(recorder: Recorder) -> None:
@@ -118,7 +125,7 @@ def discard_scripts(environment: str) -> None:
 
 
 class Clock:
-    """Notes revisions that ask the clock: their SQL would tell when it was rendered.
+    """Notes revisions that ask the clock or the machine: SQL would tell when and where it was made.
 
     What a library asks, a logger for example, does not count. To look costs as much time again as
     to render, so that only code is looked at that speaks of time at all.
@@ -146,9 +153,16 @@ class Clock:
             sys.setprofile(None)
 
     def _heard(self, frame: FrameType, event: str, argument: Any) -> None:
-        rendering = event == "c_call" and self._recorder.rendering
-        if rendering and _is_clock(argument) and is_project(frame.f_code.co_filename, self._root):
-            self._recorder.refuse("asks the clock")
+        if event not in {"c_call", "call"} or not self._recorder.rendering:
+            return
+        asker: FrameType | None = frame
+        if event == "call":
+            found = any(frame.f_code is each.__code__ for each in _HERE_IN_PYTHON)
+            what, asker = "asks for this machine" if found else "", frame.f_back
+        else:
+            what = _asked(argument)
+        if what and asker is not None and is_project(asker.f_code.co_filename, self._root):
+            self._recorder.refuse(what)
 
 
 def _mentions_clock(file: str) -> bool:
@@ -158,11 +172,15 @@ def _mentions_clock(file: str) -> bool:
         return False
 
 
-def _is_clock(function: Any) -> bool:
+def _asked(function: Any) -> str:
+    """Say what a function of Python's own tells that another process would not hear of it."""
+    if any(function is each for each in _HERE):
+        return "asks for this process, this machine or an address"
     owner = getattr(function, "__self__", None)
-    if owner is time:
-        return function.__name__ in _CLOCKS
-    return isinstance(owner, type) and issubclass(owner, dt.date) and function.__name__ in _DATES
+    names = _CLOCKS if owner is time else ()
+    if isinstance(owner, type) and issubclass(owner, dt.date):
+        names = _DATES
+    return "asks the clock" if getattr(function, "__name__", "") in names else ""
 
 
 def _writes(path: object, mode: object, flags: object) -> bool:

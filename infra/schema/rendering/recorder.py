@@ -50,6 +50,7 @@ class Rendering:
         live: Why that isn't all, or may be something else the next time; empty if it is.
         absent: Whether it says that this direction does not exist.
         refused: What it sends that can't be sent, with the line; empty if all can.
+        varies: Whether it has used something that may differ the next time.
     """
 
     file: str
@@ -57,6 +58,7 @@ class Rendering:
     live: str = ""
     absent: bool = False
     refused: str = ""
+    varies: bool = field(default=False, compare=False)
 
     @property
     def types(self) -> tuple[tuple[str, str], ...]:
