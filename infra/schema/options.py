@@ -223,7 +223,7 @@ def mistakes(values: Mapping[str, str]) -> list[str]:
     """List what is wrong with the values, a line each that begins with the key."""
     given = {**DEFAULTS, **values}
     found = [
-        f"{key}: {given[key]!r} is unknown; one of: {', '.join(allowed)}"
+        f"{key}: {given[key]!r} is unknown; one of: {', '.join(filter(None, allowed))}"
         for key, allowed in CHOICES.items()
         if given[key] not in allowed
     ]

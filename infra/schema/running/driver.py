@@ -20,6 +20,7 @@ from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from infra.schema import dsn
 from infra.schema.invocation import DRIVERS
 from infra.schema.rendering import drivers
+from infra.schema.running import connect_options
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -110,9 +111,10 @@ def _loader(name: str, asynchronous: str = "") -> Callable[[], type[Any]]:
             own = Dialect
         elif own is None and drivers.usable("psycopg"):
             own = drivers.dialects("psycopg")[1]
-        own = drivers.lenient(own) if own else ours
+        own = drivers.lenient(connect_options.translated(own)) if own else ours
+        plain = drivers.lenient(connect_options.translated(plain))
         # With one that awaits, `drive` serves an engine of either kind.
-        return drivers.entry(own if name in drivers.ASYNCHRONOUS else drivers.lenient(plain), own)
+        return drivers.entry(own if name in drivers.ASYNCHRONOUS else plain, own)
 
     return load
 
