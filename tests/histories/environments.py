@@ -19,7 +19,7 @@ _SECONDS = 900.0
 _DRIVERS = ("psycopg2-binary", "psycopg[binary]", "asyncpg")
 
 
-OURS = ("alembic", "asyncpg", "pgparse", "sqlalchemy[asyncio]")
+OURS = ("alembic", "sqlalchemy[asyncio]")
 """What the node needs in the environment that renders and runs online."""
 
 

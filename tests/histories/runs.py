@@ -154,12 +154,14 @@ def run_node(application: Application, url: str, command: str, *options: str) ->
         url,
         "--url-variable",
         application.settings.variable,
+        "--python",
+        str(application.environment.folder),
         *application.settings.options,
         *options,
     ]
     return _run(
-        [str(application.environment.python), "-m", "infra.schema", command, *words],
-        environ={**application.environ(url), "PYTHONPATH": str(_CHECKOUT)},
+        [sys.executable, "-m", "infra.schema", command, *words],
+        environ=application.environ(url),
         folder=_CHECKOUT,
         verbose=application.verbose,
     )

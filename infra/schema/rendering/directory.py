@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import configparser
 import importlib
+import inspect
 import os
 import re
 import sys
@@ -15,6 +16,7 @@ from importlib.machinery import PathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import alembic
 from alembic.config import Config
 from alembic.util import CommandError
 
@@ -28,6 +30,8 @@ __all__ = ["Directory", "find", "option"]
 
 _INI, _TOML = "alembic.ini", "pyproject.toml"
 _USUAL = Invocation()
+_READS_TOML = "toml_file" in inspect.signature(Config).parameters
+_TOO_OLD = f" that Alembic {alembic.__version__} would read: that takes 1.16"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,7 +131,7 @@ def _configured(place: Path, section: str) -> Directory | None:
 
 
 def _has_tool(toml: Path) -> bool:
-    if not toml.is_file():
+    if not (_READS_TOML and toml.is_file()):
         return False
     try:
         tool = _toml(toml.read_text(encoding="utf-8")).get("tool", {})
@@ -158,9 +162,9 @@ def _above(place: Path, invocation: Invocation) -> Directory:
                 return found
     raise HistoryError(
         f"The folder {place} has no alembic.ini, and no pyproject.toml with a"
-        " [tool.alembic]. Nothing was done. Name the folder in which `alembic history`"
-        " works, the INI file that `alembic -c` takes, or make one: alembic init -t async"
-        " migrations."
+        f" [tool.alembic]{'' if _READS_TOML else _TOO_OLD}. Nothing was done."
+        " Name the folder in which `alembic history` works, the INI file that `alembic -c` takes,"
+        " or make one: alembic init -t async migrations."
     )
 
 
