@@ -64,20 +64,27 @@ class Environment:
         return self.run(code, package)
 
 
-def install(folder: Path, requirements: Sequence[str], *, interpreter: str = "") -> Environment:
+def install(
+    folder: Path,
+    requirements: Sequence[str],
+    *,
+    interpreter: str = "",
+    drivers: Sequence[str] = _DRIVERS,
+) -> Environment:
     """Make an environment in an empty folder, and install packages from the package registry.
 
     Args:
         folder: Where it is made.
         requirements: As `pip install` takes them, the application first.
         interpreter: The Python that it is made with; empty takes the project's.
+        drivers: What else is installed.
 
     Raises:
         InstallError: A package is not there, can't be built, or fits no other one.
     """
     environment = Environment(folder=folder)
     _uv("venv", "--quiet", "--python", interpreter or sys.executable, str(folder))
-    _uv("pip", "install", "--quiet", "--python", str(environment.python), *requirements, *_DRIVERS)
+    _uv("pip", "install", "--quiet", "--python", str(environment.python), *requirements, *drivers)
     return environment
 
 
