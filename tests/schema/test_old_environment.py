@@ -56,7 +56,7 @@ def test_it_renders_and_runs_online_all_the_same(
         *(_run(kind, folder, each, apply, postgres_server) for each in ("", python)), strict=True
     )
     assert plans[0] == plans[1]
-    assert contents.differences(*results, Noise()) == []
+    assert contents.differences(results[0], results[1], Noise()) == []
 
 
 def _run(
