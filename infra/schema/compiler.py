@@ -30,6 +30,7 @@ from infra.schema.rendering import (
     drivers,
     effects,
     environment,
+    logging_config,
     online_half,
     ordering,
     repeatability,
@@ -238,20 +239,9 @@ class _Compilation:
         except SyntaxError as exc:
             said = revisions.syntax(exc, file)
             raise HistoryError(f"{file} can't be used: {said}. Nothing was done.") from exc
-        except (Exception, SystemExit) as exc:
-            if isinstance(exc, SystemExit) and not recorder.asked:
-                raise HistoryError(
-                    f"{file} can't be used: {_left(exc, self._root)}. Nothing was done. Alembic"
-                    f" was called in {self._root}. Let what it imports come without that, or give"
-                    " it what it misses: a variable, or an argument."
-                ) from exc
-            if isinstance(exc, ImportError) and not recorder.asked:
-                raise HistoryError(
-                    f"{file} can't be used: {worded(exc, str(file))}. Nothing was done. Alembic"
-                    f" was called in {self._root}, with {sys.executable}: install what is missing"
-                    " there, let prepend_sys_path name the folder that has it, or let"
-                    " migrationsRoot name the folder to call Alembic in."
-                ) from exc
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - an env.py is anybody's code
+            if not recorder.asked:
+                self._refuse_environment(exc, file)
             if not recorder.offline:
                 recorder.offline = worded(exc, str(file))
         if recorder.offline:
@@ -265,6 +255,27 @@ class _Compilation:
             times = f"{recorder.runs} times" if recorder.runs else "never"
             return f"it runs the revisions {times} in offline mode"
         return ""
+
+    def _refuse_environment(self, exc: BaseException, file: Path) -> None:
+        """Refuse an env.py that comes to its end before it asks for its mode."""
+        if told := logging_config.explain(exc):
+            raise HistoryError(
+                f"{file} can't be used: {told}. Nothing was done. Plain Alembic ends there as well:"
+                " complete that file, or let env.py go on without it."
+            ) from exc
+        if isinstance(exc, SystemExit):
+            raise HistoryError(
+                f"{file} can't be used: {_left(exc, self._root)}. Nothing was done. Alembic was"
+                f" called in {self._root}. Let what it imports come without that, or give it what"
+                " it misses: a variable, or an argument."
+            ) from exc
+        if isinstance(exc, ImportError):
+            raise HistoryError(
+                f"{file} can't be used: {worded(exc, str(file))}. Nothing was done. Alembic was"
+                f" called in {self._root}, with {sys.executable}: install what is missing there,"
+                " let prepend_sys_path name the folder that has it, or let migrationsRoot name the"
+                " folder to call Alembic in."
+            ) from exc
 
     def _refuse_several(self) -> None:
         """Refuse several databases in one run: a node has one."""

@@ -26,7 +26,7 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 
 from infra.schema import child, dsn
 from infra.schema.invocation import Invocation
-from infra.schema.rendering import directory, environment, revisions, sources
+from infra.schema.rendering import directory, environment, logging_config, revisions, sources
 from infra.schema.running import causes, differences, driver, driver_errors
 from infra.schema.running.approval import Files
 from infra.schema.running.guard import Guarded, MovedVersionError, Order, WrongDatabaseError
@@ -171,6 +171,8 @@ def _where(exc: BaseException, task: dict[str, Any]) -> str:
     """Say where Python code failed, and with what; "" where Alembic or the database refused."""
     if isinstance(exc, CommandError) or _of_database(exc)[1] is not None:
         return ""
+    if told := logging_config.explain(exc):
+        return f"{told}."
     last = traceback.format_tb(exc.__traceback__)[-1:] + traceback.format_exception_only(exc)
     return Invocation.of(task["invocation"]).redacted(dsn.redacted("".join(last), task["url"]))
 
@@ -193,7 +195,7 @@ def _worded(exc: BaseException, task: dict[str, Any], guarded: Guarded | None) -
     elif isinstance(exc, CommandError):
         said["text"] = str(exc)
     else:
-        said["text"] = f"{type(exc).__name__}: {exc}{_place(exc)}"
+        said["text"] = logging_config.explain(exc) or f"{type(exc).__name__}: {exc}{_place(exc)}"
     hide = Invocation.of(task["invocation"]).redacted
     said = {name: hide(dsn.redacted(value, task["url"])) for name, value in said.items()}
     if isinstance(exc, MovedVersionError):
