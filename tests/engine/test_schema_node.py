@@ -74,20 +74,27 @@ def test_up_runs_what_was_shown_and_a_second_one_nothing(node: Node) -> None:
 def test_only_what_is_new_is_pending_afterwards(node: Node) -> None:
     """A revision that is added later is the whole plan, and the provider stays the same.
 
-    A secret among the arguments of env.py makes all of them secret, in the state too.
+    A secret among the arguments or the variables of env.py makes all of them secret, in the state
+    too.
     """
     provider = node.resource()["outputs"]["__provider"]
     node.add_fourth()
     node.pulumi("config", "set", "--path", "groundwork:xArguments[0]", "plain=hunter21")
     secret = ("config", "set", "--secret", "--path", "groundwork:xArguments[1]")
     node.pulumi(*secret, answer="word=hunter22")
+    variable = "groundwork:migrationsEnvironment.SHOP_{}"
+    node.pulumi("config", "set", "--path", variable.format("MODE"), "hunter24")
+    secret = ("config", "set", "--secret", "--path", variable.format("TOKEN"))
+    node.pulumi(*secret, answer="hunter25")
+    said = node.preview("--diff").text
 
     shown = node.shown()
     done = node.up()
 
     assert shown["notes"] == ["env.py is called with -x plain=*** -x word=***"]
-    assert all("hunter2" not in text for text in (str(shown), done.text, node.state()))
+    assert all("hunter2" not in text for text in (said, str(shown), done.text, node.state()))
     assert "ciphertext" in node.resource()["inputs"]["arguments"]
+    assert "ciphertext" in node.resource()["inputs"]["variables"]
     assert (shown["op"], list(shown["pending"])) == ("update", ["ddd4"])
     assert node.resource()["outputs"]["__provider"] == provider
     assert len(provider) < 100  # by reference: a module's and a class's name
