@@ -29,6 +29,9 @@ _SETTINGS = {**connecting.LOOKING, "idle_in_transaction_session_timeout": "10s"}
 _SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 _KEPT = "Nothing was changed."
+_NOTHING = "NULL::text"
+_ROLE = "SELECT current_setting('role')"
+_ACT = "SELECT pg_catalog.set_config('role', $1, false)"
 
 # A preview neither writes nor waits for long behind somebody's lock. Repeatable read, so that
 # heads, ledger and catalog are of one moment.
@@ -47,6 +50,7 @@ _FACTS = """
 SELECT current_setting('server_version_num')::int AS server, current_database()::text AS database,
        coalesce(current_schema()::text, '') AS schema, current_user::text AS role,
        current_setting('search_path') AS search_path,
+       current_setting('role') AS acting, own.role AS ledger_role,
        (SELECT json_object_agg(extname, nspname)::text
         FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace s ON s.oid = x.extnamespace
        ) AS extensions,
@@ -58,13 +62,14 @@ SELECT current_setting('server_version_num')::int AS server, current_database():
        has_schema_privilege(n.oid, 'USAGE') AS enters,
        has_any_column_privilege(v.oid, 'SELECT') AS reads,
        e.oid IS NOT NULL AS remembered,
-       has_schema_privilege(l.oid, 'USAGE') AS ledger_enters,
-       has_table_privilege(e.oid, 'SELECT') AS ledger_reads,
+       has_schema_privilege(own.role, l.oid, 'USAGE') AS ledger_enters,
+       has_table_privilege(own.role, e.oid, 'SELECT') AS ledger_reads,
        c.oid IS NOT NULL AS recorded,
        EXISTS (SELECT FROM pg_catalog.pg_attribute
                WHERE attrelid = c.oid AND attname = 'unaccepted' AND NOT attisdropped) AS drifts,
-       has_table_privilege(c.oid, 'SELECT') AS recorded_reads
+       has_table_privilege(own.role, c.oid, 'SELECT') AS recorded_reads
 FROM (SELECT coalesce(nullif($2::text, ''), current_schema()::text) AS name) home
+CROSS JOIN (SELECT CASE $4::text WHEN 'none' THEN session_user::text ELSE $4::text END AS role) own
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = home.name
 LEFT JOIN pg_catalog.pg_class v ON v.relnamespace = n.oid AND v.relname = $1::text
      AND v.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -131,10 +136,13 @@ def events_for(history: History, url: str) -> list[dict[str, Any]]:
 
 async def _events(history: History, url: str) -> list[dict[str, Any]]:
     async with _reading(url, _SECONDS) as connection:
+        role = await connection.fetchval(_ROLE)
         await _set(connection, session.settings(history.prologue))
         if not await connection.fetchval(ledger.EXISTS):
             return []
-        place = (history.version_table, history.version_schema)
+        schema = history.version_schema or await connection.fetchval("SELECT current_schema()")
+        await connection.execute(_ACT, role)
+        place = (history.version_table, schema)
         return [dict(row) for row in await connection.fetch(ledger.EVENTS, *place)]
 
 
@@ -195,8 +203,9 @@ async def _read(url: str, settings: Iterable[str], **options: Any) -> Live:
     async with _reading(url, _SECONDS) as connection:
         if connection.get_server_version().major < unreached.OLDEST:
             raise unreached.too_old(connection.get_server_version().major, url)
+        role = await connection.fetchval(_ROLE)
         await _set(connection, settings)
-        return await read_on(connection, place=dsn.place(url), **options)
+        return await read_on(connection, place=dsn.place(url), role=role, **options)
 
 
 @asynccontextmanager
@@ -247,6 +256,7 @@ async def read_on(
     version_schema: str = "",
     catalog: bool = True,
     place: str = "the database",
+    role: str = "none",
 ) -> Live:
     """Read on an open connection of asyncpg, in its transaction or in one of its own.
 
@@ -256,13 +266,15 @@ async def read_on(
         version_schema: As for `read`.
         catalog: As for `read`.
         place: Where that is, for a message.
+        role: The role that reads the ledger, as the setting has it: env.py may act as another one,
+            which has no rights there.
 
     Raises:
         LiveError: A missing right, a table that is not Alembic's, or the connection broke.
     """
     import asyncpg  # noqa: PLC0415 - whoever has a connection has loaded it
 
-    wanted = (version_table, version_schema, catalog)
+    wanted = (version_table, version_schema, catalog, role)
     tries = 0 if connection.is_in_transaction() else _TRIES
     try:
         while True:
@@ -292,10 +304,18 @@ async def _snapshot(connection: Any, *wanted: Any) -> Live:
     return found
 
 
-async def _gather(connection: Any, table: str, schema: str, catalog: bool) -> Live:  # noqa: FBT001 - three arguments handed on
-    facts = await connection.fetchrow(_FACTS, table, schema, ledger.SCHEMA)
+async def _gather(connection: Any, table: str, schema: str, catalog: bool, role: str) -> Live:  # noqa: FBT001 - four arguments handed on
+    facts = await connection.fetchrow(_FACTS, table, schema, ledger.SCHEMA, role)
     _require(facts, table)
-    row = await connection.fetchrow(*_contents(facts, table, catalog=catalog))
+    columns = _columns(facts, table)
+    kept = _kept(facts, catalog=catalog)
+    if role == facts["acting"]:
+        row = dict(await connection.fetchrow(*_contents({**columns, **kept}, facts)))
+    else:
+        row = dict(await connection.fetchrow(*_contents(columns, facts)))
+        await connection.execute(_ACT, role)
+        row.update(await connection.fetchrow(*_contents(kept, facts)))
+        await connection.execute(_ACT, facts["acting"])
     recorded = json.loads(row["recorded"] or "{}")
     now = None
     if catalog:
@@ -320,18 +340,28 @@ async def _gather(connection: Any, table: str, schema: str, catalog: bool) -> Li
     )
 
 
-def _contents(facts: Mapping[str, Any], table: str, *, catalog: bool) -> tuple[str, ...]:
-    """Write the query for what is there, and give it with its arguments."""
-    nothing = "NULL::text"
-    columns = dict.fromkeys(("heads", "cluster", "applied", "recorded"), nothing)
+def _columns(facts: Mapping[str, Any], table: str) -> dict[str, str]:
+    """Write what is asked of the version table and the server, by name."""
+    columns = dict.fromkeys(("heads", "cluster"), _NOTHING)
     if facts["versioned"]:
         columns["heads"] = VersionTable(schema=facts["home"], table=table).rows
     if facts["identified"]:
         columns["cluster"] = "SELECT system_identifier::text FROM pg_catalog.pg_control_system()"
+    return columns
+
+
+def _kept(facts: Mapping[str, Any], *, catalog: bool) -> dict[str, str]:
+    """Write what is asked of the ledger, by name."""
+    columns = dict.fromkeys(("applied", "recorded"), _NOTHING)
     if facts["remembered"]:
         columns["applied"] = _as_json("json_agg", ledger.APPLIED)
     if facts["recorded"] and catalog:
         columns["recorded"] = ledger.recorded(unaccepted=facts["drifts"])
+    return columns
+
+
+def _contents(columns: Mapping[str, str], facts: Mapping[str, Any]) -> tuple[str, ...]:
+    """Write the query for what is there, and give it with its arguments."""
     chosen = ", ".join(f"({sql}) AS {name}" for name, sql in columns.items())
     # The condition gives the parameter its type where nothing else does.
     return f"SELECT {chosen} WHERE $1::text IS NOT NULL", facts["key"]
@@ -343,7 +373,7 @@ def _as_json(function: str, query: str) -> str:
 
 def _require(facts: Mapping[str, Any], table: str) -> None:
     """Refuse what can't be read, naming the right that is missing."""
-    schema, role = identifier(facts["home"] or ""), identifier(facts["role"])
+    schema = identifier(facts["home"] or "")
     name = f"{schema}.{identifier(table)}"
     if facts["versioned"] and not facts["alembic"]:
         msg = (
@@ -352,17 +382,22 @@ def _require(facts: Mapping[str, Any], table: str) -> None:
         )
         raise LiveError(msg)
     needed = (
-        ("versioned", "enters", f"USAGE ON SCHEMA {schema}"),
-        ("versioned", "reads", f"SELECT ON {name}"),
-        ("remembered", "ledger_enters", f"USAGE ON SCHEMA {ledger.SCHEMA}"),
-        ("remembered", "ledger_reads", f"SELECT ON {ledger.SCHEMA}.events"),
-        ("recorded", "recorded_reads", f"SELECT ON {ledger.SCHEMA}.catalogs"),
+        ("versioned", "enters", "role", f"USAGE ON SCHEMA {schema}"),
+        ("versioned", "reads", "role", f"SELECT ON {name}"),
+        ("remembered", "ledger_enters", "ledger_role", f"USAGE ON SCHEMA {ledger.SCHEMA}"),
+        ("remembered", "ledger_reads", "ledger_role", f"SELECT ON {ledger.SCHEMA}.events"),
+        ("recorded", "recorded_reads", "ledger_role", f"SELECT ON {ledger.SCHEMA}.catalogs"),
     )
-    missing = [right for there, has, right in needed if facts[there] and not facts[has]]
+    missing = [
+        (right, identifier(facts[role]))
+        for there, has, role, right in needed
+        if facts[there] and not facts[has]
+    ]
     if missing:
-        grants = " ".join(f"GRANT {right} TO {role};" for right in missing)
+        grants = " ".join(f"GRANT {right} TO {role};" for right, role in missing)
+        roles = " and ".join(dict.fromkeys(role for _, role in missing))
         msg = (
-            f"The role {role} may not read what it must in database {facts['database']}. {_KEPT}"
+            f"The role {roles} may not read what it must in database {facts['database']}. {_KEPT}"
             f" Let their owner run: {grants}"
         )
         raise LiveError(msg)

@@ -13,6 +13,12 @@ __all__ = ["FIXTURES", "KINDS", "Kind"]
 
 FIXTURES = Path(__file__).with_name("fixtures")
 
+# A role is the server's: another database may have made it.
+_OWNER = (
+    "DO 'BEGIN CREATE ROLE boxes_owner; EXCEPTION WHEN duplicate_object THEN NULL; END';"
+    "GRANT CREATE ON SCHEMA public TO boxes_owner"
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
@@ -66,6 +72,8 @@ KINDS = (
     Kind(folder="version_table_schema", rendered=(0, 2)),
     Kind(folder="translate_map", rendered=(0, 1)),
     Kind(folder="search_path_at_connect", rendered=(0, 2), prepare="CREATE SCHEMA acme"),
+    Kind(folder="set_role", rendered=(0, 2), prepare=_OWNER),
+    Kind(folder="set_role_in_both", rendered=(2, 3), prepare=_OWNER),
     Kind(folder="version_listener", rendered=(0, 2)),
     Kind(folder="include_object"),
     # Where Alembic is called from.

@@ -22,6 +22,7 @@ __all__ = [
     "RESET",
     "Frame",
     "Text",
+    "act",
     "keep",
     "own_timeouts",
     "timeouts",
@@ -30,6 +31,8 @@ __all__ = [
 
 RESET = ("RESET SESSION AUTHORIZATION", "RESET ROLE", "RESET ALL")
 """Takes back what an earlier revision has set for the session; the startup values return."""
+
+_LOGIN = "SET LOCAL SESSION AUTHORIZATION DEFAULT"
 
 MARK = "groundwork: next"
 COUNTED = f"DO {literal(f'BEGIN RAISE INFO {literal(MARK)}; END')}"
@@ -208,9 +211,14 @@ def keep(frame: Frame, *, moves: Iterable[str] = (), events: Iterable[str] = ())
         moves: SQL on the version table, which belongs to the role after the prologue.
         events: SQL on the ledger, which belongs to the role of the connection.
     """
-    begin = ["SET LOCAL SESSION AUTHORIZATION DEFAULT", "SET LOCAL search_path = pg_catalog"]
+    begin = [_LOGIN, "SET LOCAL search_path = pg_catalog"]
     moving = [_as(frame.acting), *moves]
     return [*begin, *(moving if len(moving) > 1 else ()), _as(frame.role), *events]
+
+
+def act(role: str) -> list[str]:
+    """Write SQL that takes a role, as the setting has it, until the transaction ends."""
+    return [_LOGIN, _as(role)]
 
 
 def _as(role: str) -> str:

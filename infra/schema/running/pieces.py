@@ -71,7 +71,7 @@ class Pieces:
         """Give how many statements an interrupted run has committed."""
         run, step = self._session.frame.run, self._step
         values = (run.key, step.revision, step.direction)
-        committed: list[str] = await self._session.fetch(ledger.UNFINISHED, *values) or []
+        committed: list[str] = await self._session.ask_ledger(ledger.UNFINISHED, *values) or []
         known = tuple(digest for digest in committed if not digest.startswith(_SENT))
         if self._digests[: len(known)] != known:
             return 0  # edited since: it begins again, and PostgreSQL says what stands in the way
@@ -87,7 +87,7 @@ class Pieces:
         text = transaction(frame, step, [], compare=True, keeping=keeping, start="lasting")
         await self._session.send(text)
         self._session.made()
-        self._started = await self._session.fetch(
+        self._started = await self._session.ask_ledger(
             "SELECT started_at::text FROM schema_ledger.events WHERE version_table = $1"
             " AND run = $2::uuid AND revision = $3 ORDER BY id LIMIT 1",
             frame.run.key,

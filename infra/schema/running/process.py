@@ -215,7 +215,7 @@ class Online:
         if self._abandoned:
             return Reason(text="the server does not answer any more", lost=True)
         run = self._session.frame.run
-        begun = await self._session.fetch(ledger.BEGUN, run.key, run.id, step.revision)
+        begun = await self._session.ask_ledger(ledger.BEGUN, run.key, run.id, step.revision)
         killed = "Its process was ended from outside, for want of memory perhaps: run again."
         return Reason(
             text=text,

@@ -20,6 +20,7 @@ from infra.schema.running.compose import (
     PROLOGUE,
     Frame,
     Text,
+    act,
     keep,
     timeouts,
 )
@@ -318,6 +319,21 @@ class Session:
         except Exception as exc:
             raise failures.read(exc) from exc
 
+    async def ask_ledger(self, sql: str, *values: Any) -> Any:
+        """Ask the ledger as its role, whatever role a revision or env.py has left the session in.
+
+        Raises:
+            Failure: As for `fetch`.
+        """
+        return await self._fetch_as(self.frame.role, sql, *values)
+
+    async def _fetch_as(self, role: str, sql: str, *values: Any) -> Any:
+        await self.execute("BEGIN READ ONLY", *act(role))
+        try:
+            return await self.fetch(sql, *values)
+        finally:
+            await self._undo()
+
     async def rows(self, sql: str) -> list[dict[str, Any]]:
         """Ask for rows, by column.
 
@@ -347,7 +363,10 @@ class Session:
             if await self.fetch(self.frame.table.width) is None:
                 return ()
             self.made()
-        return tuple(sorted(await self.fetch(self.frame.table.rows)))
+        rows, acting = self.frame.table.rows, self.frame.acting
+        if acting != self.frame.role:  # the table is that role's
+            return tuple(sorted(await self._fetch_as(acting, rows)))
+        return tuple(sorted(await self.fetch(rows)))
 
     async def width(self) -> int:
         """Give how many characters an id may have in the version table; 0 for any number.
@@ -381,7 +400,7 @@ class Session:
         """
         run = self.frame.run
         direction = "stamp" if stamped else step.direction
-        return bool(await self.fetch(ledger.DONE, run.key, run.id, step.revision, direction))
+        return bool(await self.ask_ledger(ledger.DONE, run.key, run.id, step.revision, direction))
 
     async def survey(self, heads: tuple[str, ...]) -> None:
         """Read the catalog as it is before a run, and keep in the ledger what is drift in it.
@@ -396,7 +415,7 @@ class Session:
         """
         key = self.frame.run.key
         keeps = bool(await self.fetch(ledger.KEEPS_DRIFT))
-        found = await self.fetch(ledger.recorded(unaccepted=keeps), key)
+        found = await self.ask_ledger(ledger.recorded(unaccepted=keeps), key)
         self._drift, self._before = (), None
         if found is None:
             return
@@ -428,7 +447,7 @@ class Session:
         still = drift.carried(self._drift, self._before, now, policy) if self._before else ()
         if await self.fetch(ledger.KEEPS_DRIFT):
             await self._keep(ledger.record(key, heads, now, still))
-        elif still and await self.fetch(ledger.MAY_ALTER):
+        elif still and await self.ask_ledger(ledger.MAY_ALTER):
             await self._keep(ledger.ADD_UNACCEPTED, ledger.record(key, heads, now, still))
         else:  # what revisions have made, in the one place that there is
             made = replace(now, objects=drift.revised(now.objects, still))
