@@ -18,6 +18,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import sqlalchemy
 from alembic import util
 
 from infra.errors import GroundworkError
@@ -60,6 +61,11 @@ __all__ = ["main"]
 # Leads nowhere. Every part is there that an env.py may want to take out of it.
 _URL = "postgresql://offline:offline@offline.invalid:5432/offline"
 
+_TOO_OLD = (
+    f"its SQLAlchemy is {sqlalchemy.__version__}, and rendering takes 2.0"
+    if sqlalchemy.__version__.startswith("1.")
+    else ""
+)
 _HOLDS_HIDDEN = "its SQL holds a secret of env.py's arguments"
 _SAID = 200  # characters of an application's own message
 _CHANGES = "it renders something else each time: a random value, or an order that changes"
@@ -254,7 +260,7 @@ class _Compilation:
             self._refuse_several()
             times = f"{recorder.runs} times" if recorder.runs else "never"
             return f"it runs the revisions {times} in offline mode"
-        return ""
+        return _TOO_OLD
 
     def _refuse_environment(self, exc: BaseException, file: Path) -> None:
         """Refuse an env.py that comes to its end before it asks for its mode."""
@@ -288,7 +294,7 @@ class _Compilation:
 
     def _render(self, impl: DefaultImpl, options: dict[str, Any]) -> None:
         """Render all revisions; once more, with its file executed again, what may change."""
-        if self._recorder.runs > 1:
+        if self._recorder.runs > 1 or _TOO_OLD:
             return
         before = bool(self._files)
         self._load()

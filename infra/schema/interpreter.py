@@ -19,7 +19,7 @@ __all__ = ["Found", "command", "environ", "examine", "path"]
 
 _ROOT = Path(__file__).parents[2]
 _OLDEST_PYTHON = (3, 10)
-_OLDEST = {"alembic": (1, 9), "sqlalchemy": (2, 0)}
+_OLDEST = {"alembic": (1, 9), "sqlalchemy": (1, 4)}
 _NEEDED = ("alembic", "sqlalchemy", "greenlet")
 _DRIVERS = tuple(name for name in DRIVERS if not name.endswith("_async"))
 _PACKAGES = (*_NEEDED, *_DRIVERS, "psycopg2-binary", "psycopg-binary", "pgvector")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import alembic.context
 from alembic.runtime.environment import EnvironmentContext
 from sqlalchemy import event, text
-from sqlalchemy.dialects.postgresql.named_types import CreateDomainType, CreateEnumType
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Engine
 from sqlalchemy.inspection import _inspects
 from sqlalchemy.schema import DDLElement
@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Offline", "forbid_connections"]
 
+_TYPES = tuple(
+    getattr(postgresql, name)
+    for name in ("CreateEnumType", "CreateDomainType")
+    if hasattr(postgresql, name)  # SQLAlchemy 1.4 has none of them here, and renders nothing
+)
 _SIGNATURE = inspect.signature(EnvironmentContext.configure)
 
 
@@ -205,7 +210,7 @@ class _Impl(_Offline):
         options = {} if isinstance(construct, DDLElement) else {"literal_binds": True}
         compiled = construct.compile(dialect=self.dialect, compile_kwargs=options)
         type_ = None
-        if isinstance(construct, CreateEnumType | CreateDomainType):
+        if isinstance(construct, _TYPES):
             made = construct.element
             type_ = (str(made.schema or ""), str(made.name))
         self.recorder.statement(literals.checked(compiled), type_)

@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from sqlalchemy.dialects.postgresql import BIT
-from sqlalchemy.dialects.postgresql.ranges import AbstractMultiRange, Range
+
+try:
+    from sqlalchemy.dialects.postgresql.ranges import AbstractMultiRange, Range
+except ImportError:  # SQLAlchemy 1.4, with which nothing is rendered
+
+    class Range:  # type: ignore[no-redef]  # stands for a type that no value has
+        """No value is one."""
+
+    class AbstractMultiRange:  # type: ignore[no-redef]  # the same
+        """No type is one."""
+
 
 from infra.schema.statements.sql import literal
 

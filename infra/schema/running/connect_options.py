@@ -6,7 +6,7 @@ import ssl
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
-from sqlalchemy import make_url
+from sqlalchemy.engine import make_url
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

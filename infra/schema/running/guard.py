@@ -213,7 +213,7 @@ class Guarded(EnvironmentContext):
         given = {_DEFAULTS["lock_timeout"], self._order.run["lock_timeout"]}
         self._patient = not self._order.own["lock_timeout"] and setting in given
         if not inside:
-            connection.commit()
+            _ended(connection).commit()
         event.listen(connection, "before_cursor_execute", self._before, retval=True)
         event.listen(connection, "after_cursor_execute", self._after)
         self.records.listen(connection)
@@ -229,7 +229,7 @@ class Guarded(EnvironmentContext):
             inside = context.connection.in_transaction()
             schema = _scalar(context.connection, "SELECT current_schema()")
             if not inside:
-                context.connection.rollback()
+                _ended(context.connection).rollback()
         planned = (self._order.schema, self._order.table)
         if context.connection is not None and (schema, context.version_table) != planned:
             raise CommandError(
@@ -378,7 +378,7 @@ class Guarded(EnvironmentContext):
         _execute(connection, sql)
         _scalar(connection, _as(str(role)))
         if not inside:
-            connection.commit()
+            _ended(connection).commit()
 
 
 # What `from alembic import context` gives is then this environment, once it is entered.
@@ -399,6 +399,11 @@ def _waited(connection: Connection, question: str, busy: str) -> list[Mapping[st
         if time.monotonic() > deadline:
             raise CommandError("Another session has been at the same index or partition for long.")
         time.sleep(_POLL)
+
+
+def _ended(connection: Connection) -> Any:
+    """Give what ends a transaction: an engine of SQLAlchemy 1.4 leaves it to its driver."""
+    return connection if hasattr(connection, "commit") else connection.connection
 
 
 def _scalar(connection: Connection, sql: str) -> Any:

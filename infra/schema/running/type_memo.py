@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Types"]
 
+_KINDS = ("pg_", "_pg_")  # the second in SQLAlchemy 1.4
+
 
 class Types(dict[str, Any]):
     """Stands for `impl.memo`, in which SQLAlchemy keeps a set of types under each kind of type."""
@@ -36,11 +38,11 @@ class Types(dict[str, Any]):
 
     def __contains__(self, key: object) -> bool:
         """Have every kind of type from the beginning."""
-        return super().__contains__(key) or (isinstance(key, str) and key.startswith("pg_"))
+        return super().__contains__(key) or (isinstance(key, str) and key.startswith(_KINDS))
 
     def __missing__(self, key: str) -> _Made:
         """Begin a set."""
-        if not key.startswith("pg_"):
+        if not key.startswith(_KINDS):
             raise KeyError(key)
         self[key] = made = _Made(self._is_there)
         return made
