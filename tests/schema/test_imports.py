@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _OWN = Invocation(variable="APP_DB", seconds=30)
+# What changes so much of Python that other habits would not do what they do.
+_APART = {"a limit of files", "a patched clock", "a subprocess of its own", "other streams"}
+_TOGETHER = sorted(set(HABITS) - LASTING - _APART)
+_STAYING = sorted(LASTING - {"a fork that goes on"})
 
 
 @pytest.fixture
@@ -44,19 +48,36 @@ def _rendered(project: Project) -> Sequence[str]:
     return script.statements
 
 
-@pytest.mark.parametrize("habit", sorted(set(HABITS) - LASTING))
-def test_a_history_is_rendered_whatever_its_application_does(project: Project, habit: str) -> None:
+@pytest.mark.parametrize(
+    "habits",
+    [
+        pytest.param(_TOGETHER, id="together"),
+        *(pytest.param([each], id=each) for each in sorted(_APART)),
+        *(pytest.param([each], id=each, marks=pytest.mark.long) for each in _TOGETHER),
+    ],
+)
+def test_a_history_is_rendered_whatever_its_application_does(
+    project: Project, habits: list[str]
+) -> None:
     """Each revision, and none of them has to wait for its real run."""
-    _begin(project, HABITS[habit])
+    _begin(project, "\n".join(HABITS[each] for each in habits))
 
     assert _rendered(project) == ("SELECT 1",)
 
 
 @pytest.mark.usefixtures("real_processes")
-@pytest.mark.parametrize("habit", sorted(LASTING))
-def test_what_an_application_has_started_ends_with_rendering(project: Project, habit: str) -> None:
+@pytest.mark.parametrize(
+    "habits",
+    [
+        pytest.param(_STAYING, id="together"),
+        *(pytest.param([each], id=each, marks=pytest.mark.long) for each in sorted(LASTING)),
+    ],
+)
+def test_what_an_application_has_started_ends_with_rendering(
+    project: Project, habits: list[str]
+) -> None:
     """Soon, and with all that it has left."""
-    _begin(project, HABITS[habit])
+    _begin(project, "\n".join(HABITS[each] for each in habits))
     begun = time.monotonic()
 
     assert _rendered(project) == ("SELECT 1",)

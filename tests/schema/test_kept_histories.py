@@ -27,11 +27,10 @@ def project(tmp_path: Path) -> Project:
 
 
 @pytest.fixture
-def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, real_processes: None) -> Path:
+def installed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """The packages of an environment that Python looks into, apart from this one's own."""
     folder = tmp_path / "lib" / "site-packages"
     folder.mkdir(parents=True)
-    del real_processes
     monkeypatch.setenv("PYTHONPATH", str(folder))
     return folder
 

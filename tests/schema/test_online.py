@@ -364,7 +364,14 @@ def test_an_engine_of_another_drivers_options_runs_revisions(
     assert way.ask("SELECT count(*) FROM pg_tables WHERE tablename IN ('one', 'two')") == 2
 
 
-@pytest.mark.parametrize("habits", [sorted(set(HABITS) - LASTING), *([each] for each in LASTING)])
+@pytest.mark.parametrize(
+    "habits",
+    [
+        pytest.param(sorted(set(HABITS) - LASTING), id="together"),
+        pytest.param(sorted(LASTING - {"a fork that goes on"}), id="staying"),
+        *(pytest.param([each], id=each, marks=pytest.mark.long) for each in sorted(LASTING)),
+    ],
+)
 def test_revisions_run_whatever_their_application_does(
     project: Project, way: Way, habits: list[str]
 ) -> None:
