@@ -30,7 +30,9 @@ _SECONDS = 60.0
 _CLOSE_SECONDS = 2.0
 _KEPT = "Nothing was changed."
 _NOTHING = "NULL::text"
-_ROLE = "SELECT current_setting('role')"
+_ROLE = "SELECT current_user::text"
+_LOGIN = "SET SESSION AUTHORIZATION DEFAULT"
+_AUTHORIZE = "SELECT pg_catalog.set_config('session_authorization', $1, false)"
 _ACT = "SELECT pg_catalog.set_config('role', $1, false)"
 
 # A preview neither writes nor waits for long behind somebody's lock. Repeatable read, so that
@@ -50,7 +52,8 @@ _FACTS = """
 SELECT current_setting('server_version_num')::int AS server, current_database()::text AS database,
        coalesce(current_schema()::text, '') AS schema, current_user::text AS role,
        current_setting('search_path') AS search_path,
-       current_setting('role') AS acting, own.role AS ledger_role,
+       current_setting('role') AS acting, session_user::text AS session,
+       own.role AS ledger_role,
        (SELECT json_object_agg(extname, nspname)::text
         FROM pg_catalog.pg_extension x JOIN pg_catalog.pg_namespace s ON s.oid = x.extnamespace
        ) AS extensions,
@@ -69,7 +72,7 @@ SELECT current_setting('server_version_num')::int AS server, current_database():
                WHERE attrelid = c.oid AND attname = 'unaccepted' AND NOT attisdropped) AS drifts,
        has_table_privilege(own.role, c.oid, 'SELECT') AS recorded_reads
 FROM (SELECT coalesce(nullif($2::text, ''), current_schema()::text) AS name) home
-CROSS JOIN (SELECT CASE $4::text WHEN 'none' THEN session_user::text ELSE $4::text END AS role) own
+CROSS JOIN (SELECT coalesce($4::text, current_user::text) AS role) own
 LEFT JOIN pg_catalog.pg_namespace n ON n.nspname = home.name
 LEFT JOIN pg_catalog.pg_class v ON v.relnamespace = n.oid AND v.relname = $1::text
      AND v.relkind IN ('r', 'p', 'v', 'm', 'f')
@@ -141,6 +144,7 @@ async def _events(history: History, url: str) -> list[dict[str, Any]]:
         if not await connection.fetchval(ledger.EXISTS):
             return []
         schema = history.version_schema or await connection.fetchval("SELECT current_schema()")
+        await connection.execute(_LOGIN)
         await connection.execute(_ACT, role)
         place = (history.version_table, schema)
         return [dict(row) for row in await connection.fetch(ledger.EVENTS, *place)]
@@ -256,7 +260,7 @@ async def read_on(
     version_schema: str = "",
     catalog: bool = True,
     place: str = "the database",
-    role: str = "none",
+    role: str | None = None,
 ) -> Live:
     """Read on an open connection of asyncpg, in its transaction or in one of its own.
 
@@ -266,8 +270,8 @@ async def read_on(
         version_schema: As for `read`.
         catalog: As for `read`.
         place: Where that is, for a message.
-        role: The role that reads the ledger, as the setting has it: env.py may act as another one,
-            which has no rights there.
+        role: The role that reads the ledger, where env.py acts as another one, which may have no
+            rights there; None for the one that reads all.
 
     Raises:
         LiveError: A missing right, a table that is not Alembic's, or the connection broke.
@@ -304,17 +308,25 @@ async def _snapshot(connection: Any, *wanted: Any) -> Live:
     return found
 
 
-async def _gather(connection: Any, table: str, schema: str, catalog: bool, role: str) -> Live:  # noqa: FBT001 - four arguments handed on
+async def _gather(
+    connection: Any,
+    table: str,
+    schema: str,
+    catalog: bool,  # noqa: FBT001 - arguments handed on
+    role: str | None,
+) -> Live:
     facts = await connection.fetchrow(_FACTS, table, schema, ledger.SCHEMA, role)
     _require(facts, table)
     columns = _columns(facts, table)
     kept = _kept(facts, catalog=catalog)
-    if role == facts["acting"]:
+    if facts["ledger_role"] == facts["role"]:
         row = dict(await connection.fetchrow(*_contents({**columns, **kept}, facts)))
     else:
         row = dict(await connection.fetchrow(*_contents(columns, facts)))
+        await connection.execute(_LOGIN)
         await connection.execute(_ACT, role)
         row.update(await connection.fetchrow(*_contents(kept, facts)))
+        await connection.execute(_AUTHORIZE, facts["session"])
         await connection.execute(_ACT, facts["acting"])
     recorded = json.loads(row["recorded"] or "{}")
     now = None

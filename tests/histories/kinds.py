@@ -74,6 +74,7 @@ KINDS = (
     Kind(folder="search_path_at_connect", rendered=(0, 2), prepare="CREATE SCHEMA acme"),
     Kind(folder="set_role", rendered=(0, 2), prepare=_OWNER),
     Kind(folder="set_role_in_both", rendered=(2, 3), prepare=_OWNER),
+    Kind(folder="session_authorization", rendered=(0, 2), prepare=_OWNER),
     Kind(folder="version_listener", rendered=(0, 2)),
     Kind(folder="include_object"),
     # Where Alembic is called from.

@@ -374,8 +374,11 @@ class Guarded(EnvironmentContext):
             return
         inside = connection.in_transaction()
         role = _scalar(connection, "SELECT current_setting('role')")
+        user = str(_scalar(connection, "SELECT session_user"))
+        _execute(connection, "SET SESSION AUTHORIZATION DEFAULT")
         _scalar(connection, _as(self._order.role))
         _execute(connection, sql)
+        _scalar(connection, _set("session_authorization", user))
         _scalar(connection, _as(str(role)))
         if not inside:
             _ended(connection).commit()
@@ -386,7 +389,11 @@ Guarded.create_module_class_proxy(vars(alembic.context), vars(alembic.context))
 
 
 def _as(role: str) -> str:
-    return f"SELECT pg_catalog.set_config('role', {literal(role)}, false)"
+    return _set("role", role)
+
+
+def _set(name: str, value: str) -> str:
+    return f"SELECT pg_catalog.set_config({literal(name)}, {literal(value)}, false)"
 
 
 def _waited(connection: Connection, question: str, busy: str) -> list[Mapping[str, Any]]:
