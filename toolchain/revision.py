@@ -107,6 +107,11 @@ def write(  # noqa: PLR0913 - where, of which database, and how it is called
 def _asked(task: Mapping[str, Any], order: Mapping[str, Any]) -> tuple[dict[str, Any], str]:
     """Let the process that runs env.py do it; gives its answer, and what else it said."""
     python = task["invocation"].get("python") or str(venv.python())
+    if not os.access(python, os.X_OK):
+        raise ToolchainError(
+            f"there is no interpreter {python}, and no revision was written. migrationsPython names"
+            " it, or the folder of its virtual environment"
+        )
     done = subprocess.run(
         [python, "-m", "infra.schema.online"],
         cwd=versions.ROOT,

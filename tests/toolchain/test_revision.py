@@ -283,3 +283,11 @@ def test_a_stack_says_how_alembic_is_called() -> None:
         "environment": [["A", "1"], ["B", "token77"]],
     }
     assert Invocation.of(called).command() == "-n billing -x a=*** -x ***"
+
+
+def test_an_interpreter_that_is_not_there_is_named(folder: Path, tmp_path: Path) -> None:
+    """One sentence with its path and the key; nothing is written."""
+    called = {"python": str(tmp_path / "none")}
+    with pytest.raises(ToolchainError, match=r"no interpreter .*/none, and no revision was writ"):
+        revision.write(folder=folder, url="", message="x", up=_UP, invocation=called)
+    assert not _revisions(folder)
