@@ -35,6 +35,7 @@ class Kind:
         variable: The variable that env.py reads.
         prepare: SQL in the empty database.
         options: Keys of the stack that it needs.
+        long: Whether a daily run leaves it out.
     """
 
     folder: str
@@ -47,6 +48,7 @@ class Kind:
     variable: str = "DATABASE_URL"
     prepare: str = ""
     options: Mapping[str, str] = field(default_factory=dict)
+    long: bool = False
 
     @property
     def name(self) -> str:
@@ -72,6 +74,8 @@ KINDS = (
     Kind(folder="version_table_schema", rendered=(0, 2)),
     Kind(folder="translate_map", rendered=(0, 1)),
     Kind(folder="search_path_at_connect", rendered=(0, 2), prepare="CREATE SCHEMA acme"),
+    Kind(folder="search_path_after_connect", synchronous=True, rendered=(0, 2), long=True),
+    Kind(folder="engine_listener", synchronous=True, rendered=(0, 2), long=True),
     Kind(folder="set_role", rendered=(0, 2), prepare=_OWNER),
     Kind(folder="set_role_in_both", rendered=(2, 3), prepare=_OWNER),
     Kind(folder="session_authorization", rendered=(0, 2), prepare=_OWNER),

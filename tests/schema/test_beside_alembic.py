@@ -65,7 +65,13 @@ class Beside:
         return node.Place(folder=self.migrations, url=url, options=parsed)
 
 
-@pytest.fixture(scope="module", params=KINDS, ids=lambda kind: kind.name)
+@pytest.fixture(
+    scope="module",
+    params=[
+        pytest.param(kind, id=kind.name, marks=[pytest.mark.long] if kind.long else [])
+        for kind in KINDS
+    ],
+)
 def beside(
     request: pytest.FixtureRequest,
     tmp_path_factory: pytest.TempPathFactory,
