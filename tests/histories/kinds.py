@@ -60,10 +60,10 @@ KINDS = (
     # What an application does while it is imported.
     Kind(folder="program_at_import", synchronous=True),
     Kind(folder="scratch_folder", synchronous=True),
-    Kind(folder="threads_and_signals"),
-    Kind(folder="standard_output"),
-    Kind(folder="event_loops"),
-    Kind(folder="logging_to_output"),
+    Kind(folder="threads_and_signals", long=True),
+    Kind(folder="standard_output", long=True),
+    Kind(folder="event_loops", long=True),
+    Kind(folder="logging_to_output", long=True),
     Kind(folder="logging_incomplete"),
     Kind(folder="engine_at_import", variable="SHOP_URL"),
     # Types that several revisions name.
