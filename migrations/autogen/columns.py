@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from alembic.operations.ops import AlterColumnOp, ModifyTableOps
 from alembic.util import DispatchPriority, PriorityDispatchResult
-from sqlalchemy import ARRAY, DefaultClause, Enum, TypeDecorator
+from sqlalchemy import ARRAY, Computed, DefaultClause, Enum, TypeDecorator
 
 from autogen.change import Change, Script
-from autogen.expressions import connection_of, default_text, same
+from autogen.expressions import computed_text, connection_of, default_text, same
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
@@ -77,23 +77,35 @@ def _compare_default(
 ) -> PriorityDispatchResult:
     """Ask the planner, where Alembic would run both defaults and compare their results."""
     old, new = found.server_default, wanted.server_default
+    if isinstance(old, Computed) and isinstance(new, Computed):
+        computed = (computed_text(old), computed_text(new))
+        # Where they differ, Alembic warns: an expression can't be changed.
+        known = _planned_alike(context, found, wanted, computed)
+        return PriorityDispatchResult.STOP if known else PriorityDispatchResult.CONTINUE
     if not all(default is None or type(default) is DefaultClause for default in (old, new)):
-        return PriorityDispatchResult.CONTINUE  # identities and computed columns
+        return PriorityDispatchResult.CONTINUE  # identities, and computed on one side
     alter.existing_server_default = old
     before, after = default_text(old), default_text(new)
     if before == after or (new is None and _is_serial(before, wanted)):
         return PriorityDispatchResult.STOP
-    if before is not None and after is not None:
-        dialect = context.migration_context.dialect
-        # A cast takes no collation, and a default has none.
-        type_ = dialect.type_compiler_instance.process(found.type).partition(" COLLATE ")[0]
-        place = dialect.identifier_preparer.format_table(wanted.table)
-        pair = (f"CAST({before} AS {type_})", f"CAST({after} AS {type_})")
-        if same(connection_of(context), [pair], table=place) != [False]:
-            return PriorityDispatchResult.STOP
+    pair = None if before is None or after is None else (before, after)
+    if pair is not None and _planned_alike(context, found, wanted, pair):
+        return PriorityDispatchResult.STOP
     alter.modify_server_default = new
     _LOG.info("Detected changed server default on column '%s.%s'", table, name)
     return PriorityDispatchResult.STOP
+
+
+def _planned_alike(
+    context: AutogenContext, found: Column[Any], wanted: Column[Any], pair: tuple[str, str]
+) -> bool:
+    """Tell whether two expressions give a column the same; also where the rights don't suffice."""
+    dialect = context.migration_context.dialect
+    # A cast takes no collation, and a default has none.
+    type_ = dialect.type_compiler_instance.process(found.type).partition(" COLLATE ")[0]
+    place = dialect.identifier_preparer.format_table(wanted.table)
+    before, after = (f"CAST({expression} AS {type_})" for expression in pair)
+    return same(connection_of(context), [(before, after)], table=place) != [False]
 
 
 def _is_serial(default: str | None, wanted: Column[Any]) -> bool:

@@ -7,7 +7,7 @@ import logging
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import DefaultClause, TextClause
+from sqlalchemy import Computed, DefaultClause, TextClause
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DBAPIError
 
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from sqlalchemy import Connection
     from sqlalchemy.sql.elements import ClauseElement
 
-__all__ = ["DIALECT", "compiled", "connection_of", "default_text", "quoted_literal", "same"]
+__all__ = [
+    "DIALECT",
+    "compiled",
+    "computed_text",
+    "connection_of",
+    "default_text",
+    "quoted_literal",
+    "same",
+]
 
 # PostgreSQL keeps no such default.
 _NULL = re.compile(r"[\s(]*NULL[\s)]*(::[\w\s.\"\[\]()]+)?", re.IGNORECASE)
@@ -32,6 +40,17 @@ def compiled(element: ClauseElement) -> str:
     """Return the text of an expression of a model, with its values in it."""
     options = {"literal_binds": True, "include_table": False}
     return str(element.compile(dialect=DIALECT, compile_kwargs=options))
+
+
+def computed_text(computed: Computed) -> str:
+    r"""Return the expression of a computed column as SQL text.
+
+    It can have no parameter: ":b" is part of a literal, reflected or in a model, as "\:b" is.
+    """
+    expression = computed.sqltext
+    if isinstance(expression, TextClause):
+        return expression.text.replace("\\:", ":")
+    return compiled(expression)
 
 
 def default_text(default: object) -> str | None:

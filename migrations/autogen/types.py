@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Literal
 
 from pgvector.sqlalchemy import BIT, HALFVEC, SPARSEVEC, Vector
-from sqlalchemy import DefaultClause, Enum, TextClause
+from sqlalchemy import Computed, DefaultClause, Enum, TextClause
 
 from autogen.change import escaped
+from autogen.expressions import computed_text
 
 if TYPE_CHECKING:
     from alembic.autogenerate.api import AutogenContext
@@ -23,6 +24,9 @@ def _default(item: Any) -> str | Literal[False]:
 
     Alembic takes the backslash of "\:name" away, and a quote at either end of a text.
     """
+    if isinstance(item, Computed):
+        persisted = "" if item.persisted is None else f", persisted={item.persisted}"
+        return f"sa.Computed({escaped(computed_text(item))!r}{persisted})"
     value = item.arg if isinstance(item, DefaultClause) else None
     if isinstance(value, str):
         return repr(value)

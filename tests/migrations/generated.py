@@ -94,6 +94,8 @@ _TYPES = {
 }
 _COMPUTED = (
     "sa.Text, sa.Computed(\"t || 'x:y'\")",
+    "sa.Text, sa.Computed(r\"t || '\\:name' || 'a:b'\")",
+    "sa.Text, sa.Computed(\"CASE WHEN t IN ('a', 'b') THEN t END\")",
     'sa.Integer, sa.Computed("n + 1", persisted=True)',
     'sa.Text, sa.Computed("lower(t)::text")',
     'sa.Numeric, sa.Computed("n * 1.5")',
