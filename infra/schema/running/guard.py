@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -134,6 +135,7 @@ class Guarded(EnvironmentContext):
             destination_rev=order.revision,
             tag=None,
         )
+        self._pid = os.getpid()
         self._scripts = scripts
         self._order = order
         self._patient = False
@@ -148,6 +150,8 @@ class Guarded(EnvironmentContext):
 
     def configure(self, *args: Any, **kwargs: Any) -> None:
         """Take what env.py says, and add what keeps the ledger true."""
+        if os.getpid() != self._pid:
+            os._exit(0)  # a fork at import goes on through env.py; one process runs the revision
         given = _SIGNATURE.bind(self, *args, **kwargs).arguments
         given.pop("self")
         given.update(given.pop("kw", {}))
