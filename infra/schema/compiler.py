@@ -379,16 +379,9 @@ class _Compilation:
         recorder, environment = self._recorder, self._environment
         source = Path(self._scripts.dir, "env.py").read_text("utf-8", "replace")
         found = online.difference(recorder.prologue, recorder.epilogue, source)
-        both = (environment.version_table, environment.version_schema)
-        if (
-            not found
-            and online.version_table
-            and both
-            != (
-                online.version_table,
-                online.version_schema,
-            )
-        ):
+        ours = (environment.version_table, environment.version_schema)
+        theirs = (online.version_table, online.version_schema)
+        if not found and online.version_table and ours != theirs:
             where = ".".join(filter(None, (online.version_schema, online.version_table)))
             return f"its online half alone keeps the versions in {where}"
         return found

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-__all__ = ["Present", "closure", "ordered"]
+__all__ = ["Present", "closure", "dependents", "ordered"]
 
 
 def closure(ids: Iterable[str], needs: Mapping[str, tuple[str, ...]]) -> set[str]:
@@ -27,6 +27,19 @@ def closure(ids: Iterable[str], needs: Mapping[str, tuple[str, ...]]) -> set[str
             found.add(id_)
             waiting.extend(needs.get(id_, ()))
     return found
+
+
+def dependents(needs: Mapping[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    """Give the revisions that need each one, by id.
+
+    Args:
+        needs: Parents and dependencies by id.
+    """
+    found: dict[str, list[str]] = {}
+    for id_, others in needs.items():
+        for other in others:
+            found.setdefault(other, []).append(id_)
+    return {id_: tuple(others) for id_, others in found.items()}
 
 
 def ordered(

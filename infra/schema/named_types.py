@@ -12,7 +12,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from infra.schema.graph import closure
+from infra.schema.graph import closure, dependents
 from infra.schema.statements.sql import literal, quoted_block
 
 if TYPE_CHECKING:
@@ -72,18 +72,14 @@ def memo(
     """
     below = closure(needs.get(revision, ()), needs)
     if direction == "down":  # a downgrade may begin anywhere above
-        above = [
-            use
-            for name, use in uses.items()
-            if name.startswith("down ") and name[5:] not in {*below, revision}
+        others = {*below, revision}
+        later = [
+            use for name, use in uses.items() if name.startswith("down ") and name[5:] not in others
         ]
-        return Memo(unsure=_all(use.made for use in above), open=any(use.open for use in above))
+        return Memo(unsure=_all(use.made for use in later), open=any(use.open for use in later))
     ups = {name[3:]: use for name, use in uses.items() if name.startswith("up ")}
-    beside = [
-        use
-        for id_, use in ups.items()
-        if id_ != revision and id_ not in below and revision not in closure((id_,), needs)
-    ]
+    above = closure((revision,), dependents(needs))
+    beside = [use for id_, use in ups.items() if id_ not in below and id_ not in above]
     before = [use for id_, use in ups.items() if id_ in below]
     mine = [ups[revision]] if revision in ups else []
     return Memo(

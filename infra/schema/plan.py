@@ -186,6 +186,7 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
         raise refusals.unsendable(stuck)
     steps = environment_sql.attach(history, (*down, *up))
     prepared = session.preparing(history.prologue) if steps or stamp else ()
+    invalid = _invalid(live)
     return Plan(
         steps=tuple(_covered(history, steps)),
         before=live.heads,
@@ -196,10 +197,10 @@ def _from(live: Live, history: History, wanted: tuple[str, ...], policy: Policy)
             *_notes(history, live, there, policy, drift),
             *_environment(history, steps, prepared),
             *_settings((*down, *up)),
-            *_of_builds(live),
+            *_of_builds(invalid),
         ),
         session=prepared,
-        invalid=_invalid(live),
+        invalid=invalid,
     )
 
 
@@ -223,9 +224,9 @@ def _invalid(live: Live) -> tuple[str, ...]:
     )
 
 
-def _of_builds(live: Live) -> Iterator[str]:
-    """Say what to do about them, a note for each."""
-    for name in _invalid(live):
+def _of_builds(invalid: Iterable[str]) -> Iterator[str]:
+    """Say what to do about INVALID indexes, a note for each."""
+    for name in invalid:
         remade = _REMADE.search(name)
         then = "" if remade else ", then build it again"
         yield (
