@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ASYNCHRONOUS",
+    "ERRORS",
     "default_driver",
     "dialects",
     "entry",
@@ -46,10 +47,11 @@ _CLASSES = {
     "pg8000": ("pg8000", "PGDialect_pg8000", ""),
     "asyncpg": ("asyncpg", "PGDialect_asyncpg", "PGDialect_asyncpg"),
 }
-_ERRORS = (
+ERRORS = (
     *("Warning", "Error", "InterfaceError", "DatabaseError", "DataError", "OperationalError"),
     *("IntegrityError", "InternalError", "ProgrammingError", "NotSupportedError"),
 )
+"""Exceptions that Python's interface for databases asks of every driver, by name."""
 
 
 def installed(driver: str) -> bool:
@@ -189,7 +191,7 @@ def _stand_in(driver: str, *, asynchronous: bool) -> type[Any]:
     """Give a dialect under the name of a driver that is not here."""
 
     def import_dbapi(_: type[Any]) -> Any:
-        errors = {name: getattr(sqlite3, name) for name in _ERRORS}
+        errors = {name: getattr(sqlite3, name) for name in ERRORS}
         return SimpleNamespace(paramstyle="pyformat", __version__="0", apilevel="2.0", **errors)
 
     def get_pool_class(_: type[Any], url: URL) -> type[Any]:

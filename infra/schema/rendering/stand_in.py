@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 
+from infra.schema.invocation import DRIVERS
+from infra.schema.rendering import drivers
 from infra.schema.statements.lexer import UnfinishedError
 from infra.schema.statements.sentence import Sentence
 
@@ -19,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["HOME", "Notes", "StandIn", "offered"]
 
-_DRIVERS = ("asyncpg", "psycopg2", "psycopg", "psycopg2cffi", "pg8000", "psycopg_async")
 _ASKING = re.compile(
     r"\s*\(*\s*(SELECT|SHOW|WITH|VALUES|TABLE)\b|.*\bRETURNING\b", re.IGNORECASE | re.DOTALL
 )
@@ -39,10 +40,6 @@ _ANSWERS: dict[str, Any] = {
     "1": 1,
     "true": True,
 }
-_ERRORS = (
-    *("Error", "Warning", "InterfaceError", "DatabaseError", "DataError", "OperationalError"),
-    *("IntegrityError", "InternalError", "ProgrammingError", "NotSupportedError"),
-)
 _VERSION = (17, 0)
 
 
@@ -152,7 +149,7 @@ class StandIn(PGDialect_asyncpg):
     @classmethod
     def import_dbapi(cls) -> Any:
         """Give what SQLAlchemy looks for in a driver."""
-        errors = {name: type(name, (Exception,), {}) for name in _ERRORS}
+        errors = {name: type(name, (Exception,), {}) for name in drivers.ERRORS}
         return SimpleNamespace(paramstyle="numeric_dollar", **errors)
 
     def connect(self, *positional: Any, **named: Any) -> Any:
@@ -195,7 +192,7 @@ def offered() -> Iterator[Notes]:
     """
     notes = Notes()
     dialect = type("StandIn", (StandIn,), {"notes": notes})
-    names = ("postgresql", *(f"postgresql.{driver}" for driver in _DRIVERS))
+    names = ("postgresql", *(f"postgresql.{driver}" for driver in DRIVERS))
     before = {name: registry.impls.get(name) for name in names}
     registry.impls.update(dict.fromkeys(names, lambda: dialect))
     try:
